@@ -217,13 +217,16 @@ def take_credentials(username: str | None, *, from_stdin: bool) -> None:
     A password may have many lines, as a key of Google's has; who types one ends it with the line.
 
     Raises:
-        ConfigurationError: what is read is no text.
+        ConfigurationError: what is read is no text, or nothing.
     """
     if username:
         os.environ["LAYOUTLIFT_TARGET_USERNAME"] = username
     if from_stdin:
         try:
             given = sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read()
-            os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = given.rstrip("\r\n")
+            password = given.rstrip("\r\n")
+            if not password:
+                raise ConfigurationError("--password-stdin: standard input holds no password")
+            os.environ["LAYOUTLIFT_TARGET_PASSWORD"] = password
         except ValueError:  # not chained: it may carry what was read; a null character can't be handed on
             raise ConfigurationError("--password-stdin: what standard input holds is no text in UTF-8") from None

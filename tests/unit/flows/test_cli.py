@@ -195,14 +195,22 @@ def test_standard_error_that_is_closed_is_no_fault(tmp_path: Path) -> None:
     assert (ended.returncode, b"report: " in ended.stdout) == (0, True)
 
 
-@pytest.mark.parametrize("reader", [("--tags-from", "-"), ("--username", "me", "--password-stdin")])
-def test_standard_input_that_is_closed_has_nothing(reader: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reader", "words"),
+    [
+        (("--tags-from", "-"), b"--tags-from: standard input lists nothing"),
+        (("--username", "me", "--password-stdin"), b"--password-stdin: standard input holds no password"),
+    ],
+    ids=["tags", "password"],
+)
+def test_standard_input_that_is_closed_has_nothing(reader: tuple[str, ...], words: bytes, tmp_path: Path) -> None:
     program = [sys.executable, "-c", "from flows.cli import main; main()", "plan", str(tmp_path), "localhost:1"]
     environment = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
     ended = subprocess.run(
         ["sh", "-c", '"$@" <&-', "sh", *program, *reader], capture_output=True, check=False, env=environment
     )
     assert (ended.returncode, ended.stderr.count(b"\n"), ended.stderr[:12]) == (2, 1, b"layoutlift: ")
+    assert words in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,6 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         ("word\r\n", "word"),
         ("word", "word"),
         (" two words ", " two words "),
-        ("", ""),
     ],
 )
 def test_all_of_standard_input_is_the_password_but_the_end_of_its_last_line(
@@ -44,6 +43,14 @@ def test_all_of_standard_input_is_the_password_but_the_end_of_its_last_line(
     take_credentials("_json_key", from_stdin=True)
     assert os.environ["LAYOUTLIFT_TARGET_USERNAME"] == "_json_key"
     assert os.environ["LAYOUTLIFT_TARGET_PASSWORD"] == password
+
+
+@pytest.mark.parametrize("given", ["", "\n", "\r\n"], ids=repr)
+def test_that_nothing_is_given_is_no_empty_password(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a registry would refuse it, or let nobody in particular in, as when a secret of a script is not set."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(given, newline=""))
+    with pytest.raises(ConfigurationError, match="--password-stdin: standard input holds no password"):
+        take_credentials("me", from_stdin=True)
 
 
 @pytest.mark.parametrize("given", [b"hunter2\xff\n", b"hunter2\0\n"], ids=repr)
