@@ -2,11 +2,12 @@
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import pytest
@@ -15,22 +16,44 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tasks.stores import tracing
 from tasks.stores.tracing import run_traced
 from tests.support.collectors import receiving
+from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MORE_THAN_A_BATCH = 600
+SILENT_SECONDS = 30.0
 
 
 def test_the_end_of_a_run_does_not_wait_for_each_batch_that_a_silent_collector_holds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tracing, "FLUSH_WITHIN", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    with silent_collector() as url:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
         with run_traced("migrate", {}) as tracer:
             for _ in range(MORE_THAN_A_BATCH):
                 with tracer.span("unit", {}):
                     pass
             ended = time.monotonic()
         assert time.monotonic() - ended < 5
+
+
+@contextmanager
+def silent_collector() -> Iterator[str]:
+    """Says nothing until the end of the block, and then takes what is still sent: other tests would be told of it."""
+    may_answer, collector = threading.Event(), ScriptedRegistry()
+
+    def answer(_: Request) -> Reply:
+        may_answer.wait(SILENT_SECONDS)
+        return Reply()
+
+    collector.always("POST", "/v1/traces", answer)
+    try:
+        yield collector.url
+    finally:
+        may_answer.set()
+        for sender in [each for each in threading.enumerate() if each.name == "traces"]:
+            sender.join(SILENT_SECONDS)
+            assert not sender.is_alive()
+        collector.stop()
 
 
 def test_a_name_that_is_no_utf_8_costs_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
