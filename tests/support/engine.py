@@ -1,6 +1,6 @@
 """The engine between a source in a folder and a target in memory: the work on one repository, and whole runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,19 +36,22 @@ SOURCE_WAIT = 0.0001
 
 
 class MemoryLines:
-    """Lines of a ledger that outlive nothing."""
+    """The lines of a ledger, which each run reads anew: what it did not append, the next one does not know."""
 
     def __init__(self) -> None:
-        self._memory = LedgerMemory()
+        self.lines: list[dict[str, Any]] = []
 
     def read(self, only: LedgerPart | None = None) -> LedgerMemory:
-        return self._memory
+        memory = LedgerMemory(only)
+        for line in self.lines:
+            memory.take_line(line)
+        return memory
 
-    def append(self, line: dict[str, Any], *, before_it_is_so: bool = False) -> None:
-        self._memory.take_line(line)
+    def append(self, line: Mapping[str, Any], *, before_it_is_so: bool = False) -> None:
+        self.lines.append(dict(line))
 
     def flush(self) -> None:
-        pass
+        """Everything is kept at once."""
 
     def close(self) -> None:
         pass
@@ -61,7 +64,7 @@ class Engine:
     root: Path
     target: MemoryTarget
     policy: CopyPolicy = field(default_factory=CopyPolicy)
-    ledger: LedgerStore = field(default_factory=lambda: LedgerStore(MemoryLines()))
+    lines: MemoryLines = field(default_factory=MemoryLines)
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     rename: tuple[str, ...] = ()
@@ -70,6 +73,15 @@ class Engine:
     wrap: Callable[[Any], Any] = lambda source: source
     stop: Stop = field(default_factory=Stop)
     results: list[TagResult] = field(default_factory=list)
+    ledger: LedgerStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = LedgerStore(self.lines)
+
+    def forget(self) -> None:
+        """Have what earlier runs did known no more."""
+        self.lines = MemoryLines()
+        self.ledger = LedgerStore(self.lines)
 
     def copy(self) -> tuple[dict[str, str], set[tuple[str, str]]]:
         """Outcome or error code of each `repository:tag`, and path and code of each finding."""
@@ -99,7 +111,7 @@ class Engine:
     @contextmanager
     def run(self) -> Iterator[TreeRun]:
         source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
-        hands = SpareHands(2)
+        hands, self.ledger = SpareHands(2), LedgerStore(self.lines)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         address = TargetAddress.parse("registry.example")
         selection = self.selection or Selection.parse(self.include, self.exclude)
@@ -124,7 +136,7 @@ class Engine:
     def one(self, path: str = "app") -> Iterator[TagResult]:
         """The results of one repository, whose units are done one after the other."""
         source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
-        hands = SpareHands(1)
+        hands, self.ledger = SpareHands(1), LedgerStore(self.lines)
         inventory = enumerate_repository(source, path)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         listed = listed_tags(self.target, path, self.ledger, self.profile.lists_lag)

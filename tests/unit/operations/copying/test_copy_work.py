@@ -110,11 +110,6 @@ def engine(layout: LayoutBuilder, target: MemoryTarget, **policy: object) -> Eng
     return Engine(layout.write().parent, target, CopyPolicy(**policy))
 
 
-def forget(made: Engine) -> None:
-    """From now on, nothing is known to be proved."""
-    made.ledger = Engine(made.root, made.target).ledger
-
-
 def outcomes(made: Engine) -> dict[str, str]:
     return {str(result.tag): result.code or str(result.outcome) for result in made.one()}
 
@@ -215,7 +210,7 @@ def test_a_tagged_referrer_that_is_there_already_is_listed_too(layout: LayoutBui
     assert set(outcomes(made).values()) == {"copied"}
     fallback = referrers_tag(Digest(subject["digest"]))
     del target._asked("app").tags[fallback]
-    forget(made)
+    made.forget()
     assert set(outcomes(made).values()) == {"up_to_date"}
     assert fallback in target.list_tags("app")
 
@@ -262,7 +257,7 @@ def test_a_list_whose_member_was_deleted_at_the_target_is_not_up_to_date(layout:
     assert outcomes(made) == {tag: "copied"}
     assert outcomes(made) == {tag: "up_to_date"}
     del made.target._asked("app").manifests[Digest(signature["digest"])]
-    forget(made)
+    made.forget()
     assert outcomes(made) == {tag: "copied"}
     assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
 
@@ -276,7 +271,7 @@ def test_a_list_of_whose_member_a_part_was_deleted_at_the_target_is_not_up_to_da
     made = engine(layout, MemoryTarget(referrers_api=False), depth=depth)
     assert outcomes(made) == {tag: "copied"}
     del made.target._asked("app").manifests[Digest(part["digest"])]
-    forget(made)
+    made.forget()
     assert outcomes(made) == {tag: "copied"}
     assert made.target.resolve_manifest("app", part["digest"]) == part["digest"]
 
@@ -440,7 +435,7 @@ def test_what_refers_to_a_member_of_a_list_comes_along(layout: LayoutBuilder) ->
         assert made.target.resolve_manifest("app", signature["digest"]) == signature["digest"]
         assert referrers_tag(Digest(sbom["digest"])) in made.target.list_tags("app")
         del made.target._asked("app").manifests[Digest(signature["digest"])]
-        forget(made)
+        made.forget()
 
 
 @pytest.mark.parametrize("referrers_api", [True, False])
@@ -1020,7 +1015,7 @@ def test_what_others_brought_is_not_ours_because_we_filled_a_hole_in_it(layout: 
     made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
     assert outcomes(made) == {"v1": "copied"}
     if not ours:
-        forget(made)
+        made.forget()
     made.ledger.note_tag("app", "v1", image["digest"], None, 0, layout="app", found=not ours)
     assert outcomes(lost_layer(made)) == {"v1": "copied"}
     assert has_layer(made)
@@ -1093,7 +1088,7 @@ def test_a_tag_whose_manifest_the_target_has_and_does_not_give_is_written_again(
     made = engine(layout, target, depth=Depth.BLOBS)
     assert outcomes(made) == {"v1": "copied"}
     target.pushed.clear()
-    forget(made)
+    made.forget()
     assert outcomes(made) == {"v1": "copied"}
     assert target.pushed == ["v1"]
 
@@ -1230,7 +1225,7 @@ def test_a_referrer_that_was_lost_is_sent_again_at_any_depth(layout: LayoutBuild
     del (stored.manifests if part == "manifest" else stored.blobs)[
         Digest(sbom["digest"]) if part == "manifest" else Digest.of(b"the sbom")
     ]
-    made.ledger = Engine(made.root, made.target).ledger
+    made.forget()
     assert set(outcomes(made).values()) <= {"up_to_date", "copied"}
     assert Digest(sbom["digest"]) in stored.manifests
     assert Digest.of(b"the sbom") in stored.blobs
@@ -1243,7 +1238,7 @@ def test_a_list_that_was_lost_is_written_again_at_any_depth(layout: LayoutBuilde
     assert outcomes(made) == {"v1": "copied"}
     fallback = referrers_tag(Digest(image["digest"]))
     del made.target._asked("app").tags[fallback]
-    made.ledger = Engine(made.root, made.target).ledger
+    made.forget()
     assert outcomes(made) == {"v1": "up_to_date"}
     assert fallback in made.target.list_tags("app")
 

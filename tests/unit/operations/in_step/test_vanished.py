@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from tasks.ledger_ports import LayoutNote, LedgerPart
+from tasks.ledger_ports import LayoutNote
 from tasks.oci.digest import Digest
 from tasks.oci.errors import RegistryError, TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
@@ -16,32 +16,11 @@ from tasks.operations.work import freshness
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stores.state.ledger import LedgerStore
-from tasks.stores.state.ledger_memory import LedgerMemory
+from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemoryTarget
 
 BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
 REF_NAME = "org.opencontainers.image.ref.name"
-
-
-class Lines:
-    """A ledger's lines in memory."""
-
-    def __init__(self) -> None:
-        self.lines: list[dict[str, object]] = []
-
-    def read(self, only: LedgerPart | None = None) -> LedgerMemory:
-        memory = LedgerMemory(only)
-        for line in self.lines:
-            memory.take_line(line)
-        return memory
-
-    def append(self, line, **_) -> None:
-        self.lines.append(dict(line))
-
-    def flush(self) -> None:
-        """Everything is kept at once."""
-
-    close = flush
 
 
 def push(target: MemoryTarget, tag: str, text: str = "") -> Digest:
@@ -50,7 +29,7 @@ def push(target: MemoryTarget, tag: str, text: str = "") -> Digest:
     return Digest.of(raw)
 
 
-def brought(target: MemoryTarget, lines: Lines, *tags: str) -> list[VanishedTag]:
+def brought(target: MemoryTarget, lines: MemoryLines, *tags: str) -> list[VanishedTag]:
     """Push tags of one digest, as an earlier run did."""
     ledger = LedgerStore(lines)
     for tag in tags:
@@ -59,13 +38,13 @@ def brought(target: MemoryTarget, lines: Lines, *tags: str) -> list[VanishedTag]
     return [VanishedTag("app", "app", tag, push(target, tag)) for tag in tags]
 
 
-def remove(target: MemoryTarget, lines: Lines, *vanished: VanishedTag) -> list[str]:
+def remove(target: MemoryTarget, lines: MemoryLines, *vanished: VanishedTag) -> list[str]:
     return [finding.code for finding in VanishedRemoval(target, LedgerStore(lines)).execute(vanished, gone={"app"})]
 
 
 @pytest.mark.parametrize("deletes_tags", [True, False])
 def test_other_tags_of_the_digest_stay(deletes_tags: bool) -> None:
-    target, lines = MemoryTarget(deletes_tags=deletes_tags), Lines()
+    target, lines = MemoryTarget(deletes_tags=deletes_tags), MemoryLines()
     goes, _ = brought(target, lines, "goes", "stays")
     assert remove(target, lines, goes) == ["tag_deleted"]
     assert target.list_tags("app") == {"stays"}
@@ -78,20 +57,20 @@ def test_other_tags_of_the_digest_stay(deletes_tags: bool) -> None:
 
 
 def test_deleting_by_digest_would_be_noticed_here() -> None:
-    target, lines = MemoryTarget(), Lines()
+    target, lines = MemoryTarget(), MemoryLines()
     goes, _ = brought(target, lines, "goes", "stays")
     assert target.delete_manifest("app", goes.digest) is Deletion.DELETED
     assert not target.list_tags("app")
 
 
 def test_a_layout_is_forgotten_with_its_last_tag() -> None:
-    target, lines = MemoryTarget(), Lines()
+    target, lines = MemoryTarget(), MemoryLines()
     assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted", "tag_deleted"]
     assert not LedgerStore(lines).layouts()
 
 
 def test_a_layout_that_lost_one_of_its_tags_is_not_remembered_as_whole_if_it_comes_back() -> None:
-    target, lines = MemoryTarget(), Lines()
+    target, lines = MemoryTarget(), MemoryLines()
     goes, _ = brought(target, lines, "goes", "stays")
     assert remove(target, lines, goes) == ["tag_deleted"]
     assert LedgerStore(lines).layout("app") == LayoutNote("app", "", "")
@@ -102,7 +81,7 @@ def test_a_layout_that_lost_one_of_its_tags_is_not_remembered_as_whole_if_it_com
 
 def test_no_layout_of_the_repository_is_remembered_as_whole_once_one_of_its_tags_went() -> None:
     """The other layout lost the tag, too, and may have it again before a run looks at it."""
-    target, lines = MemoryTarget(), Lines()
+    target, lines = MemoryTarget(), MemoryLines()
     LedgerStore(lines).note_layout("other", "app", "etag", "settings")
     LedgerStore(lines).note_layout("elsewhere", "team", "etag", "settings")
     goes, _ = brought(target, lines, "goes", "stays")
@@ -112,7 +91,7 @@ def test_no_layout_of_the_repository_is_remembered_as_whole_once_one_of_its_tags
 
 
 def test_a_tag_that_others_moved_is_theirs() -> None:
-    target, lines = MemoryTarget(), Lines()
+    target, lines = MemoryTarget(), MemoryLines()
     (moved,) = brought(target, lines, "v1")
     theirs = push(target, "v1", "theirs")
     assert remove(target, lines, moved) == ["tag_kept"]
@@ -139,14 +118,14 @@ def test_a_tag_that_others_push_before_it_is_deleted_is_theirs(
             return super().delete_tag(repository, tag, may_delete)
 
     monkeypatch.setattr(freshness, "FRESH_SECONDS", -1.0)
-    target, lines = Paused(deletes_tags=deletes_tags), Lines()
+    target, lines = Paused(deletes_tags=deletes_tags), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["tag_kept"]
     assert target.resolve_manifest("app", "v1") == push(MemoryTarget(), "v1", "theirs")
 
 
 def test_a_target_that_does_not_delete_is_not_changed() -> None:
-    target, lines = MemoryTarget(deletes=False), Lines()
+    target, lines = MemoryTarget(deletes=False), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["deletion_unsupported"]
     assert target.resolve_manifest("app", "v1") == goes.digest
@@ -163,7 +142,7 @@ def test_a_tag_that_the_target_holds_is_not_overwritten_to_be_deleted() -> None:
         def push_tag(self, *_: object) -> bool:
             raise AssertionError
 
-    target, lines = Locked(), Lines()
+    target, lines = Locked(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["registry"]
     assert target.resolve_manifest("app", "v1") == goes.digest
@@ -177,14 +156,14 @@ def test_a_target_is_asked_once_whether_it_deletes() -> None:
             asked.append(reference)
             return super().delete_manifest(repository, reference)
 
-    target, lines = Asked(), Lines()
+    target, lines = Asked(), MemoryLines()
     assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted"] * 2
     assert [reference for reference in asked if ":" not in reference] == ["a", "b"]
     assert len(asked) == 3
 
 
 def test_a_tag_that_is_gone_from_the_target_already_is_forgotten() -> None:
-    target, lines = MemoryTarget(deletes=False), Lines()
+    target, lines = MemoryTarget(deletes=False), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     del target._asked("app").tags["v1"]
     assert remove(target, lines, goes) == ["tag_deleted"]
@@ -198,7 +177,7 @@ def test_a_tag_that_can_not_be_deleted_after_all_is_put_back() -> None:
             there = ":" not in reference or self.resolve_manifest(repository, reference) is not None
             return Deletion.UNSUPPORTED if there else Deletion.MISSING
 
-    target, lines = DeletesNothingThatIsThere(), Lines()
+    target, lines = DeletesNothingThatIsThere(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["deletion_unsupported"]
     assert target.resolve_manifest("app", "v1") == goes.digest
@@ -210,7 +189,7 @@ def test_what_others_have_under_a_tag_is_theirs_also_where_it_can_not_be_read(gi
         def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
             return given
 
-    target, lines = Unread(), Lines()
+    target, lines = Unread(), MemoryLines()
     (moved,) = brought(target, lines, "v1")
     theirs = push(target, "v1", "theirs")
     assert remove(target, lines, moved) == ["tag_kept"]
@@ -227,13 +206,13 @@ def test_the_blob_of_a_stand_in_is_what_its_descriptor_says() -> None:
             assert Digest.of(content.read()) == Digest.of(seen[-1]) == content.descriptor.digest
             return super().push_blob(repository, content, mount_from)
 
-    target, lines = Reading(deletes_tags=False), Lines()
+    target, lines = Reading(deletes_tags=False), MemoryLines()
     assert remove(target, lines, *brought(target, lines, "v1")) == ["tag_deleted"]
     assert seen == [b"{}"]
 
 
 def test_what_became_of_each_tag_is_said_in_their_order_and_with_its_place() -> None:
-    target, lines = MemoryTarget("registry.example"), Lines()
+    target, lines = MemoryTarget("registry.example"), MemoryLines()
     vanished = brought(target, lines, "c", "a", "b")
     messages = [finding.message for finding in VanishedRemoval(target, LedgerStore(lines)).execute(vanished, gone=())]
     assert [message.split()[0] for message in messages] == [f"registry.example/app:{tag}" for tag in "abc"]
@@ -252,7 +231,7 @@ class DiesOnce(MemoryTarget):
 
 
 def test_a_run_that_died_over_a_stand_in_is_finished_by_the_next() -> None:
-    target, lines = DiesOnce(deletes_tags=False), Lines()
+    target, lines = DiesOnce(deletes_tags=False), MemoryLines()
     goes, _ = brought(target, lines, "goes", "stays")
     assert remove(target, lines, goes) == ["transport"]
     stand_in = target.resolve_manifest("app", "goes")
@@ -290,7 +269,7 @@ def test_whichever_answer_is_missing_other_tags_stay_and_the_next_run_ends_it(
 ) -> None:
     at, told = 1, [""]
     while told != ["tag_deleted"]:
-        target, lines = MemoryTarget(deletes_tags=deletes_tags), Lines()
+        target, lines = MemoryTarget(deletes_tags=deletes_tags), MemoryLines()
         goes, _ = brought(target, lines, "goes", "stays")
         with monkeypatch.context() as patched:
             calls = failing(target, patched, at, late=late)
@@ -313,7 +292,7 @@ class KeepsWhatItHas(MemoryTarget):
 
 
 def test_what_is_put_back_is_what_was_brought() -> None:
-    target, lines = KeepsWhatItHas(), Lines()
+    target, lines = KeepsWhatItHas(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["deletion_unsupported"]
     assert target.resolve_manifest("app", "v1") == goes.digest
@@ -328,7 +307,7 @@ def test_what_was_not_brought_is_not_put_back() -> None:
         def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
             return others
 
-    target, lines = GivesOthers(), Lines()
+    target, lines = GivesOthers(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["deletion_unsupported"]
     assert target.resolve_manifest("app", Digest.of(others.raw)) is None
@@ -339,7 +318,7 @@ def test_a_tag_that_can_not_be_put_back_is_not_said_to_be_as_it_was() -> None:
         def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
             return None
 
-    target, lines = GivesNothing(), Lines()
+    target, lines = GivesNothing(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     (told,) = VanishedRemoval(target, LedgerStore(lines)).execute([goes], gone=())
     stand_in = target.resolve_manifest("app", "v1")
@@ -355,7 +334,7 @@ class SaysSo(MemoryTarget):
 
 
 def test_a_target_that_only_says_so_is_found_out() -> None:
-    target, lines = SaysSo(), Lines()
+    target, lines = SaysSo(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["deletion_unsupported"]
 
@@ -375,7 +354,7 @@ def test_limits_hold(limits: DeletionLimits, vanished: int, of: int) -> None:
 
 def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_wants_one() -> None:
     """Some registries take one that lacks something, and others don't."""
-    target, lines = MemoryTarget(deletes_tags=False), Lines()
+    target, lines = MemoryTarget(deletes_tags=False), MemoryLines()
     pushed: list[bytes] = []
     push_manifest = target.push_manifest
 
