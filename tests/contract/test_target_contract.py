@@ -19,6 +19,7 @@ from tasks.oci.errors import (
     SizeMismatchError,
 )
 from tasks.ports import BlobArrival, RemoteManifest, Target
+from tasks.registry_ports import Deletion
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer
@@ -42,10 +43,11 @@ def store_of(host: str) -> RegistryStore:
     return RegistryStore(provider, pool, RequestRetry(gate, stop), write=True)
 
 
-@pytest.fixture(params=["memory", "memory without the referrers API", *REGISTRY_FIXTURES])
+@pytest.fixture(params=["memory", "memory without the APIs of referrers and of deleting tags", *REGISTRY_FIXTURES])
 def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     if request.param.startswith("memory"):
-        yield MemoryTarget(referrers_api=request.param == "memory")
+        plain = request.param == "memory"
+        yield MemoryTarget(referrers_api=plain, deletes_tags=plain)
         return
     store = store_of(request.getfixturevalue(request.param).host)
     yield store
@@ -196,9 +198,47 @@ def test_an_index_is_kept_with_its_children(target: Target, repository: str, med
 
 def test_a_tag_is_written_only_where_it_may_be(target: Target, repository: str) -> None:
     push_image(target, repository, "v1", image())
-    target.push_tag(repository, "v2", image(), lambda: False)
-    target.push_tag(repository, "v3", image(), lambda: True)
+    assert target.push_tag(repository, "v2", image(), lambda: False) is False
+    assert target.push_tag(repository, "v3", image(), lambda: True) is True
     assert target.list_tags(repository) == {"v1", "v3"}
+
+
+def test_a_tag_is_deleted_alone_or_the_target_says_that_it_does_not_delete_tags(
+    target: Target, repository: str
+) -> None:
+    digest = push_image(target, repository, "goes", image())
+    target.push_manifest(repository, "stays", image())
+    deletion = target.delete_tag(repository, "goes", lambda: True)
+    assert deletion in {Deletion.DELETED, Deletion.UNSUPPORTED}
+    left = {"stays"} if deletion is Deletion.DELETED else {"goes", "stays"}
+    assert target.list_tags(repository) == left
+    for tag in ("goes", "stays"):
+        assert target.resolve_manifest(repository, tag) == (digest if tag in left else None)
+
+
+def test_a_tag_is_deleted_only_where_it_may_be(target: Target, repository: str) -> None:
+    push_image(target, repository, "v1", image())
+    assert target.delete_tag(repository, "v1", lambda: False) is Deletion.LEFT
+    assert target.list_tags(repository) == {"v1"}
+
+
+def test_a_tag_that_is_not_there_is_not_said_to_have_been_deleted(target: Target, repository: str) -> None:
+    push_image(target, repository, "v1", image())
+    assert target.delete_tag(repository, "v0", lambda: True) in {Deletion.MISSING, Deletion.UNSUPPORTED}
+    assert target.list_tags(repository) == {"v1"}
+
+
+def test_a_manifest_is_deleted_by_digest_with_all_its_tags(target: Target, repository: str) -> None:
+    digest = push_image(target, repository, "v1", image())
+    target.push_manifest(repository, "v2", image())
+    other = push_image(target, repository, "other", image(annotations={"other": "yes"}))
+    deletion = target.delete_manifest(repository, digest)
+    assert deletion in {Deletion.DELETED, Deletion.UNSUPPORTED}
+    if deletion is Deletion.DELETED:
+        assert target.delete_manifest(repository, digest) is Deletion.MISSING
+    assert target.list_tags(repository) == ({"other"} if deletion is Deletion.DELETED else {"v1", "v2", "other"})
+    assert target.resolve_manifest(repository, digest) == (None if deletion is Deletion.DELETED else digest)
+    assert target.resolve_manifest(repository, "other") == other
 
 
 def test_a_manifest_whose_blobs_are_missing_is_not_tagged(target: Target, repository: str) -> None:
