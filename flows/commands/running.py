@@ -16,7 +16,7 @@ from flows.commands.options import ARGUMENTS, variable_of
 from flows.course.stopping import stopped_by_signals
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, REFUSED, WRONG_USAGE
 from flows.files.mistakes import in_our_words
-from flows.forms.block_names import block_name, refuse_blocks
+from flows.forms.block_names import block_name, names_block, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
 from flows.terminal.printed_report import print_report
 from flows.terminal.told_errors import tell
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from flows.forms.parameters import RunParameters
     from flows.server.prefect_server import ServerAddress
     from flows.terminal.console import Console
-    from tasks.run_options import RunKind
+    from tasks.run_options import RunKind, RunOptions
     from tasks.runs import Run
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -127,11 +127,25 @@ def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, sta
             read_exact_list(parameters.tags_from)
             from flows.server.embedded import run_flow  # noqa: PLC0415
 
-            run_flow(kind, parameters, console, _meanwhile(kind, parameters, console))
+            before_start = partial(_ask_target, parameters.to_options(), console)
+            run_flow(kind, parameters, console, _meanwhile(kind, parameters, console), before_start)
     except LayoutliftError as error:
         tell(error)
         return exit_code(error)
     return COMPLETE
+
+
+def _ask_target(options: RunOptions, console: Console) -> None:
+    """See that the target lets us in, before a server is started for nothing; the run itself asks again.
+
+    Raises:
+        LayoutliftError: it does not.
+    """
+    from tasks.endpoints import open_target  # noqa: PLC0415 - not for --help
+
+    if options.target is not None and not names_block(options):
+        with open_target(options.target, console.stop, write=False):
+            pass
 
 
 def _meanwhile(

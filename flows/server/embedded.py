@@ -41,19 +41,21 @@ def run_flow(
     parameters: BaseModel,
     console: Console,
     meanwhile: Callable[[ServerAddress], AbstractContextManager[object]] = nullcontext,
+    before_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Run the flow `flows.<name>.<name>` and print where it can be watched.
 
-    `meanwhile` is entered once the server answers, before Prefect is imported, and left after the flow.
+    `before_start` is called where a server has to be started: none is where it raises. `meanwhile` is entered once
+    the server answers, before Prefect is imported, and left after the flow.
 
     Raises:
-        LayoutliftError: whatever the flow ended with.
+        LayoutliftError: whatever the flow, or `before_start`, ended with.
         ConfigurationError: the server that PREFECT_API_URL names does not answer, or the local one can't be started,
             or a parameter is nothing that a server can keep; nothing was done.
         InterruptedRunError: the run was told to stop before the flow had begun; what `meanwhile` began is ended.
     """
     _refuse_other_than_utf8(parameters)
-    address = _ensured_server(console)
+    address = _ensured_server(console, before_start)
     click.echo(f"Dashboard: {address.shown}", err=True)
     try:
         with _told_to_prefect(address), watched_by(console), meanwhile(address):
@@ -82,8 +84,10 @@ def _refuse_other_than_utf8(parameters: BaseModel) -> None:
             ) from None
 
 
-def _ensured_server(console: Console) -> ServerAddress:
+def _ensured_server(console: Console, before_start: Callable[[], None]) -> ServerAddress:
     try:
+        if prefect_server.would_start():
+            before_start()
         return prefect_server.ensure_server(console.stop.check)
     except StateError as error:
         raise ConfigurationError(f"{error}; --standalone does without a server") from error

@@ -88,6 +88,15 @@ def ensure_server(check: Callable[[], None] = lambda: None) -> ServerAddress:
     return status.address
 
 
+def would_start() -> bool:
+    """Whether `ensure_server` would have to start a server, as far as can be told without waiting for others.
+
+    Raises:
+        StateError: the record of the local one can't be read.
+    """
+    return not os.environ.get("PREFECT_API_URL") and read_record(state_folder()) is None
+
+
 def start(check: Callable[[], None] = lambda: None) -> ServerStatus:
     """Start the local server unless it is running, and wait until it answers, or `check` raises."""
     with locked_state(check) as state:

@@ -4,6 +4,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -123,6 +126,51 @@ def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
         assert ended.output == (
             f"layoutlift: the source {tmp_path}/nowhere is not a directory; is the bucket mounted there?\n"
         )
+
+
+class NothingThere(BaseHTTPRequestHandler):
+    """A server that is no registry."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def no_registry() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), NothingThere)
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_target_that_does_not_let_us_in_is_named_before_a_server_is_started(
+    no_registry: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As one that is mistyped: a server would be left running for nothing."""
+    monkeypatch.setattr(prefect_server, "ensure_server", lambda *_: pytest.fail("a server was started for nothing"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for unset in ("PREFECT_API_URL", "PREFECT_HOME"):
+        monkeypatch.delenv(unset, raising=False)
+    for command in ("migrate", "verify"):
+        ended = CliRunner().invoke(main, [command, str(tmp_path), no_registry, "--plain-http"])
+        assert (ended.exit_code, ended.output.count("\n")) == (2, 1)
+        assert f"http://{no_registry}/v2/" in ended.output
+    assert prefect_server.status().address is None
+
+
+def test_a_target_is_not_asked_beforehand_where_a_server_runs_already(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    used: list[str] = []
+    monkeypatch.setattr("flows.server.embedded._load", lambda name: lambda **_: used.append(name))
+    monkeypatch.setattr(prefect_server, "client_environment", lambda _: {})
+    monkeypatch.setenv("PREFECT_API_URL", "http://localhost:1/api")
+    ended = CliRunner().invoke(main, ["verify", str(tmp_path), "localhost:1", "--plain-http"])
+    assert (ended.exit_code, used) == (0, ["verify"])
 
 
 NO_REGISTRY = "registry can't be measured: there is no registry"
