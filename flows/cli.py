@@ -17,6 +17,7 @@ from flows.commands.debugging import with_debug
 from flows.commands.headings import HeadedCommand
 from flows.commands.known_variables import warn_of_unheeded, warn_of_unknown
 from flows.commands.options import said_on_command_line, standalone_option, with_parameters
+from flows.commands.other_tools import COMMANDS
 from flows.commands.running import checked, exit_code, logs_in, run_to_end
 from flows.course.one_heap import use_one_heap
 from flows.exit_codes import INCOMPLETE, INTERRUPTED
@@ -83,6 +84,13 @@ class _Commands(click.Group):
             return with_debug(getattr(import_module(f"flows.commands.{ELSEWHERE[cmd_name]}"), cmd_name))
         command = super().get_command(ctx, cmd_name)
         return None if command is None else with_debug(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if instead := COMMANDS.get(args[0]):
+            raise click.UsageError(f"No such command {args[0]!r}: {instead}", ctx)
+        return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _interrupted_quietly():  # --help loads all commands, and is answered here

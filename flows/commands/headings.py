@@ -47,18 +47,23 @@ class HeadedCommand(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            from flows.commands.other_tools import advice_instead  # noqa: PLC0415 - only for a mistake
-
-            instead = advice_instead(error.option_name, {name for each in self.params for name in each.opts})
-            if instead is None:
-                raise
-            raise click.UsageError(f"No such option {error.option_name!r}: {instead}", ctx) from None
+            raise _told(error, {name for each in self.params for name in each.opts}, ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write them, in place of click's one list in the order of their declaration."""
         for heading, options in headed(self, ctx):
             with formatter.section(heading):
                 formatter.write_dl([record for each in options if (record := each.get_help_record(ctx))])
+
+
+def _told(error: click.NoSuchOption, own: set[str], ctx: click.Context) -> click.UsageError:
+    from flows.commands.other_tools import advice_instead, meant_perhaps  # noqa: PLC0415 - only for a mistake
+
+    name = error.option_name
+    command = [*ctx.command_path.split(), ""][1]
+    if instead := advice_instead(name, own, command):
+        return click.UsageError(f"No such option {name!r}: {instead}", ctx)
+    return click.NoSuchOption(name, possibilities=meant_perhaps(name, own), ctx=ctx)
 
 
 def headed(command: click.Command, context: click.Context) -> list[tuple[str, list[click.Option]]]:

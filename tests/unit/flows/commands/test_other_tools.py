@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.commands.other_tools import INSTEAD
+from flows.commands.other_tools import COMMANDS, INSTEAD, OF_MIGRATE
 
 PAGE = Path(__file__).parents[4] / "docs" / "coming-from.md"
 
@@ -52,3 +52,42 @@ def test_a_mistyped_option_leads_to_the_one_that_is_written_nearly_so() -> None:
     shown = said("--reporrt")
     assert shown.startswith("Error: No such option '--reporrt'. ")
     assert "'--report'" in shown
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--force", "--format", "--remove-signatures", "--prune", "--cert-file", "--tag", "--retry", "--from-oci-layout"],
+)
+def test_an_option_of_another_tool_is_not_guessed_at(option: str) -> None:
+    assert option in INSTEAD
+    assert "Did you mean" not in said(option)
+
+
+@pytest.mark.parametrize("option", ["--orders", "--file", "--certificate-file"])
+def test_no_option_is_suggested_that_is_only_somewhat_alike(option: str) -> None:
+    assert said(option) == f"Error: No such option '{option}'."
+
+
+@pytest.mark.parametrize(("begun", "whole"), [("--tags", "--tags-from"), ("--dry", "--dry-run")])
+def test_an_option_that_was_only_begun_leads_to_the_whole(begun: str, whole: str) -> None:
+    assert f"'{whole}'" in said(begun)
+
+
+@pytest.mark.parametrize("option", ["--standalone", "--dry-run", "-c", "--config"])
+def test_a_plan_says_of_what_only_migrate_has_what_to_do(option: str) -> None:
+    assert said(option, command="plan") == f"Error: No such option '{option}': {OF_MIGRATE['plan', option]}"
+
+
+def test_no_command_has_what_it_is_told_to_do_without() -> None:
+    for command, option in OF_MIGRATE:
+        assert option not in options_of(command), command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_another_tool_leads_to_ours(command: str) -> None:
+    ended = CliRunner().invoke(main, [command, "somewhere"])
+    assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (
+        2,
+        f"Error: No such command '{command}': {COMMANDS[command]}",
+    )
+    assert command not in main.list_commands(click.Context(main))
