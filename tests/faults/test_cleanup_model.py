@@ -130,6 +130,7 @@ class Cleanups(RuleBasedStateMachine):
     def check(self) -> None:
         """A run that lives: afterwards everything is in its place, for nobody writes meanwhile."""
         self.clean(self.world.plan(keep_policy(9)), None, [])
+        assert self.world.outcomes[-1].problems == []
         assert self.world.absent() == set()
 
     @invariant()

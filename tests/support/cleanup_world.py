@@ -130,6 +130,8 @@ class World:
     meanwhile: Callable[[], None] = lambda: None
     """What writers do before each step of a cleaner."""
     runs: list[str] = field(default_factory=list)
+    outcomes: list[RepositoryOutcome] = field(default_factory=list)
+    """What came of each repository in all runs, but for what they died in."""
     change_plan: Callable[["World", RepositoryPlan], RepositoryPlan] = lambda _, plan: plan
 
     def __post_init__(self) -> None:
@@ -214,10 +216,18 @@ class World:
         return True
 
     def apply_plan(self, plan: RepositoryPlan, lives: int | None = None) -> bool:
-        return self.execute(lambda tools: self.apply(tools, plan), lives)
+        """Apply a plan; see `_went_well`."""
+        return self._went_well(lambda tools: self.outcomes.append(self.apply(tools, plan)), lives)
 
     def undo(self, run: str, lives: int | None = None) -> bool:
-        return self.execute(lambda tools: list(undo_run(tools, run)), lives)
+        """Undo a run; see `_went_well`."""
+        return self._went_well(lambda tools: self.outcomes.extend(undo_run(tools, run)), lives)
+
+    def _went_well(self, act: Callable[[ApplyTools], object], lives: int | None) -> bool:
+        """Whether a cleaner lived to the end; without `lives`, whether it had no problem either."""
+        before = len(self.outcomes)
+        lived = self.execute(act, lives)
+        return lived and (lives is not None or not any(outcome.problems for outcome in self.outcomes[before:]))
 
     # what is right
 
