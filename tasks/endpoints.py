@@ -184,6 +184,23 @@ def blamed_on(option: str) -> Iterator[None]:
         raise ConfigurationError(f"{option}: {error}") from error
 
 
+@contextmanager
+def state_blamed(given: str | None) -> Iterator[None]:
+    """The same of --state, or of the folder that is taken where nobody gave that.
+
+    Raises:
+        ConfigurationError: it can't be written or read.
+    """
+    try:
+        yield
+    except StateError as error:
+        if given:
+            raise ConfigurationError(f"--state: {error}") from error
+        raise ConfigurationError(
+            f"{error}; name a folder that this user may write with --state, or set XDG_STATE_HOME"
+        ) from error
+
+
 def parse_target(target: str) -> TargetAddress:
     """The address of a TARGET argument.
 

@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.endpoints import blamed_on, open_source, open_state, open_target, own_name, parse_target, source_identity
+from tasks.endpoints import (
+    blamed_on,
+    open_source,
+    open_state,
+    open_target,
+    own_name,
+    parse_target,
+    source_identity,
+    state_blamed,
+)
 from tasks.ledger_ports import LedgerPart
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.selection import Renames
@@ -83,13 +92,13 @@ def open_records(
     stack: ExitStack, state: RunState, options: RunOptions, run_id: str, only: LedgerPart | None
 ) -> tuple[LedgerStore, RunSpool[TagResult]]:
     """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
-    with blamed_on("--state"):
+    with state_blamed(options.state):
         ledger = state.ledger(run_id, only)
     stack.callback(ledger.close)
     if options.report:
         with blamed_on("--report"):
             check_report_place(Path(options.report))
-    with blamed_on("--state"):
+    with state_blamed(options.state):
         return ledger, stack.enter_context(RunSpool(state.run_folder(run_id), tag_row, result_of_row))
 
 

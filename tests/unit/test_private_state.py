@@ -13,6 +13,7 @@ from tasks.benchmark_values.options import BenchmarkOptions
 from tasks.oci.errors import ConfigurationError
 from tasks.run_options import RunKind
 from tasks.run_parts import state_of
+from tasks.runs import open_run
 from tasks.stores.pacing import Stop
 from tasks.stores.state.cleanup_notes import RunNote, note_run
 from tasks.stores.state.state_directory import default_state_root, made_state_root
@@ -69,3 +70,19 @@ def test_where_another_folder_is_named_it_is_not_made(root: Path, tmp_path: Path
 def test_where_it_can_not_be_made_who_writes_there_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert made_state_root({"XDG_STATE_HOME": str(tmp_path / "file")}) == tmp_path / "file" / "layoutlift"
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["--state", "default"])
+def test_a_folder_that_can_not_be_made_is_named_with_what_to_do(own: bool, root: Path, tmp_path: Path) -> None:
+    blocked = tmp_path / "blocked"
+    blocked.touch()
+    root.parent.parent.symlink_to(blocked)
+    source = tmp_path / "bucket"
+    source.mkdir()
+    state = str(root / "named") if own else None
+    options = CheckParameters(source=str(source), state=state).to_options()
+    with pytest.raises(ConfigurationError) as raised, open_run(RunKind.CHECK, options, Stop()):
+        pass
+    said = str(raised.value)
+    assert said.startswith("--state: ") is own
+    assert said.endswith("; name a folder that this user may write with --state, or set XDG_STATE_HOME") is not own
