@@ -30,7 +30,7 @@ from tasks.oci.errors import (
     TransportError,
 )
 from tasks.stores.given_files import STANDARD_INPUT
-from tasks.stores.source_checks import check_source
+from tasks.stores.source_checks import check_source, refuse_swapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +115,7 @@ def _is_all_told(code: int, run: Run) -> bool:
 
 def _complete(kind: RunKind, parameters: RunParameters, console: Console, *, standalone: bool) -> int:
     try:
+        refuse_swapped(parameters.source, getattr(parameters, "target", None))
         if standalone:
             refuse_blocks(parameters)
             refuse_scale(parameters)

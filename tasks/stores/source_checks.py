@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from tasks.oci.errors import ConfigurationError
+from tasks.oci.errors import ConfigurationError, InvalidReferenceError
+from tasks.oci.reference import TargetAddress
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
 from tasks.stores.directory import mounts
 
@@ -33,6 +34,33 @@ def check_source(source: str) -> None:
         path, may_hang = mounts.resolve(source)
         if not may_hang:
             refuse_absent(source, path)
+
+
+def refuse_swapped(source: str, target: str | None) -> None:
+    """Refuse a registry for a source where the target is a directory: each is an argument of its own.
+
+    Raises:
+        ConfigurationError: so it is.
+    """
+    if target is not None and not is_bucket(source) and _is_registry(source) and _is_folder(target):
+        raise ConfigurationError(
+            f"the source {source} is a registry, and the target {target} a directory: SOURCE comes before TARGET"
+        )
+
+
+def _is_registry(source: str) -> bool:
+    """Whether it can be one, and is nothing here; what lies on a mount is not looked at."""
+    path, may_hang = mounts.resolve(source)
+    try:
+        TargetAddress.parse(source)
+    except InvalidReferenceError:
+        return False
+    return (":" in source or "." in source) and not may_hang and not os.path.lexists(path)
+
+
+def _is_folder(target: str) -> bool:
+    path, may_hang = mounts.resolve(target)
+    return may_hang or os.path.isdir(path)  # noqa: PTH112 - Path.is_dir lets some errors through
 
 
 def check_place(place: str) -> None:

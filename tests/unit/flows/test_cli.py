@@ -204,6 +204,17 @@ def test_a_source_that_is_named_as_other_tools_do_is_told_how_to_name_it(source:
     assert (ended.exit_code, "name the directory alone, and tags by --include" in ended.output) == (2, True)
 
 
+@pytest.mark.parametrize("command", [("plan",), ("migrate", "--standalone"), ("verify",)])
+def test_a_registry_before_a_directory_is_told_which_comes_first(
+    command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mnt").mkdir()
+    ended = CliRunner().invoke(main, [*command, "localhost:1", "mnt"])
+    said = "the source localhost:1 is a registry, and the target mnt a directory: SOURCE comes before TARGET"
+    assert (ended.exit_code, ended.output) == (2, f"layoutlift: {said}\n")
+
+
 @pytest.mark.parametrize(
     ("source", "advice"), [("images.tar", "is a file; .* unpack an archive"), ("s3:/bucket", "named as s3://bucket")]
 )
