@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.terminal.finding_lines import print_findings
+from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.endpoints import open_state, source_identity, state_blamed
 from tasks.oci.errors import LayoutliftError
@@ -67,7 +67,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
         click.echo(printable(_compared_with(parameters, target, known)), err=True)
         for change in changes:
             click.echo(_line(change))
-        print_findings(findings)
+        print_findings_with_advice(findings)
     return not any(map(is_harmful, findings))
 
 

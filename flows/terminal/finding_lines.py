@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from tasks.operations.reports.advice import advice_on
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tasks.ports import Finding
 
@@ -19,6 +20,12 @@ def print_findings(findings: Iterable[Finding]) -> None:
     """Print findings to standard error, a line each."""
     for finding in findings:
         click.echo(printable(f"! {finding.path}: {finding.message} ({finding.code})"), err=True)
+
+
+def print_findings_with_advice(findings: Collection[Finding]) -> None:
+    """The same, and below them what to do about each that keeps a command from its end."""
+    print_findings(findings)
+    print_advice((finding.code for finding in findings if is_harmful(finding)), err=True)
 
 
 def print_advice(codes: Iterable[str | None], *, err: bool) -> None:

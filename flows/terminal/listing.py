@@ -9,7 +9,7 @@ from functools import partial
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from flows.terminal.finding_lines import print_findings
+from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
@@ -155,7 +155,7 @@ class _LinePrinter:
         sys.stdout.flush()  # as soon as it was found, and before what is said of it
 
     def end(self, findings: list[Finding]) -> None:
-        print_findings(findings)
+        print_findings_with_advice(findings)
 
 
 def _line(path: str, entry: TagEntry) -> str:

@@ -25,8 +25,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
         "no_layouts": "Mount the bucket, or name the directory that holds the layouts; a registry's own storage "
         "holds none.",
-        "nothing_chosen": "Correct --include and --exclude; a path in them begins below SOURCE, without a registry's "
-        "host, and layoutlift ls shows what is there.",
+        "nothing_chosen": "Correct --include and --exclude: team is one repository, team/** are all below it, and "
+        ":v1 is a tag in all of them; a path begins below SOURCE, without a registry's host, and layoutlift ls shows "
+        "what is there.",
         "missing_at_source": "Correct the line that the message names, or take it off the list; a repository is "
         "named as layoutlift ls prints it, without a registry's host.",
         "shard_lost": "See the log of the shard's own run, and run again: what is at the target is not sent twice.",
@@ -91,8 +92,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "not_served": "Migrate it instead of serving it in place; or correct at the source what the message names.",
         "changed_by_defaults": "Nothing to do under the configuration that `layoutlift zot config` prints.",
         "rename_unused": "Correct --rename if it is mistyped: OLD is a path below SOURCE.",
-        "include_unused": "Correct --include if it is mistyped: a path in it begins below SOURCE, without a "
-        "registry's host, and layoutlift ls shows what is there.",
+        "include_unused": "Correct --include if it is mistyped: team is one repository, team/** are all below it, "
+        "and :v1 is a tag in all of them; a path begins below SOURCE, without a registry's host, and layoutlift ls "
+        "shows what is there.",
         "exclude_unused": "Correct --exclude if it is mistyped, as what it was to leave out comes along; else there "
         "is nothing to do.",
         "policy_unused": "Correct the policy if it is mistyped: a pattern fits a path or tag in full, and the first "

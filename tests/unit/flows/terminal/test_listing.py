@@ -51,6 +51,16 @@ def test_patterns_that_leave_out_everything_end_with_1(source: Path, pattern: st
     assert ("nothing_chosen" in ended.stderr) == bool(code)
 
 
+@pytest.mark.parametrize("changed", [(), ("--changed", "localhost:1")], ids=["all", "changed"])
+def test_a_pattern_that_is_no_repository_is_told_how_folders_and_tags_are_written(
+    source: Path, changed: tuple[str, ...]
+) -> None:
+    ended = listed(source, "--include", "v1", *changed)
+    advice = ended.stderr.partition("    nothing_chosen: ")[2]
+    assert ended.exit_code == 1
+    assert "team/** are all below it, and :v1 is a tag" in advice
+
+
 def test_a_pattern_that_fits_nothing_is_said_where_another_one_does(source: Path) -> None:
     patterns = ("--include", "app", "--include", "wbe", "--include", "web:v7")
     ended = listed(source, *patterns)
