@@ -160,7 +160,10 @@ def _words_of(holder: LockHolder | None) -> str:
 def _sign_of_life(age: float, lock: str) -> str:
     """A run at work dates its lock anew with each beat; a store's clocks differ by less than a minute."""
     if age >= -EXPIRY_SECONDS:
-        return f"its last sign of life is {max(age, 0):.0f} s old, after {EXPIRY_SECONDS:.0f} s another run may start"
+        return (
+            f"its last sign of life is {max(age, 0):.0f} s old; if it dies, another run may start "
+            f"{EXPIRY_SECONDS:.0f} s after its last one"
+        )
     return (
         f"its last sign of life is dated {-age:.0f} s ahead of the clock there, which was set back: "
         f"if that is still so in a minute, the run has ended, and {lock} can be removed"

@@ -11,7 +11,7 @@ import pytest
 from tasks.oci.errors import LockHeldError, StateError
 from tasks.stores.state import run_lock
 from tasks.stores.state.lock_group import PAIR
-from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder, held_message
 from tasks.stores.state.run_lock import RunLock, seen_locks
 
 
@@ -88,3 +88,10 @@ def test_what_is_held_is_seen_and_neither_the_own_lock_nor_one_without_life(tmp_
         (PAIR, PAIR, 0.0),
         ("shard-living", "shard-living", EXPIRY_SECONDS),
     ]
+
+
+def test_a_run_that_lives_is_not_told_to_be_over_in_a_minute() -> None:
+    said = held_message(LockHolder.here("r", "/source", "registry.example"), 3, "run.lock")
+    assert said.endswith(
+        "its last sign of life is 3 s old; if it dies, another run may start 60 s after its last one"
+    )
