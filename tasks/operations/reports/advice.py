@@ -18,7 +18,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "program_failed": "Read the end of the program's own output in the message.",
         "regression": "See what changed between the two runs; run again on a quiet machine before you believe it.",
         "refused": "Nothing was changed. Read which rule said no, and change the order or the policy.",
-        "lock_held": "Wait until the other run has ended; the lock of a run that died ends within a minute.",
+        "lock_held": "Wait until the other run has ended, as migrate --lock-timeout 1h does; "
+        "the lock of a run that died ends within a minute.",
         "conflicts": "Look at the tags named; then choose --on-conflict overwrite or skip.",
         "state": "Make room for the state, make it writable, or see that its bucket answers; then run again.",
         "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
@@ -119,8 +120,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "untagged_may_go": "Have it come by a tag: list that in place of the digest, or give it one at the source "
         "(oras tag --oci-layout LAYOUT@DIGEST TAG); then run again.",
         "tag_moved": "Nothing to do, unless the tag was refused: the target follows the source.",
-        "tag_vanished": "See whether that was on purpose; without --delete-vanished the target keeps it.",
-        "layout_vanished": "See whether that was on purpose; without --delete-vanished the target keeps its tags.",
+        "tag_vanished": "See whether that was on purpose; the target keeps it, unless --delete-vanished is given.",
+        "layout_vanished": "See whether that was on purpose; the target keeps its tags, unless --delete-vanished is "
+        "given.",
         "to_overwrite": "See whose it is; --backup-tag keeps it under another tag, and --on-conflict refuse or skip "
         "leaves it alone.",
         "tag_overwritten": "Nothing to do, if that was meant; else tag what was kept again, or the digest, as long "

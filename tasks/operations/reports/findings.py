@@ -24,7 +24,11 @@ FATAL = (SourceUnavailableError, StateError, AuthenticationError, TargetUnavaila
 """Errors that every other tag would meet too: the rest is not tried."""
 RUN_WIDE = frozenset({InterruptedRunError.code, *(kind.code for kind in FATAL)})
 """Codes of what ends a run: of a tag they say that the run did not get to it, not that anything is wrong with it."""
-NO_LAYOUTS = Finding(".", Problem.NO_LAYOUTS, "there is no image layout below the source; is the bucket mounted?")
+NO_LAYOUTS = Finding(
+    ".",
+    Problem.NO_LAYOUTS,
+    "there is no image layout below the source; is its name right, is the bucket mounted?",
+)
 """What an unmounted directory looks like, so that a schedule on it must not end well."""
 NOTHING_CHOSEN = Finding(".", Problem.NOTHING_CHOSEN, "no layout or tag of the source fits the patterns")
 """What a mistyped pattern looks like: a success with nothing done would hide it."""
