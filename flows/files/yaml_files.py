@@ -121,7 +121,8 @@ def text_of(raw: bytes, path: Path) -> str:
 
 
 def _refusal(name: str, mistakes: Iterable[tuple[int, str]]) -> ConfigurationError:
-    return ConfigurationError("\n".join(f"{name}:{line}: {wrong}" for line, wrong in mistakes))
+    in_order = sorted(mistakes, key=lambda each: each[0])
+    return ConfigurationError("\n".join(f"{name}:{line}: {wrong}" for line, wrong in in_order))
 
 
 def _further(

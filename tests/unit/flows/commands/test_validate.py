@@ -46,3 +46,12 @@ def test_a_pipe_is_checked_as_a_file_is(content: str, expected: str) -> None:
     ended = CliRunner().invoke(main, ["validate", f"/dev/fd/{reader}"])
     os.close(reader)
     assert (ended.exit_code, expected in ended.output) == (0, True), ended.output
+
+
+def test_mistakes_are_named_in_the_order_of_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text("version: 1\nmappings:\n  - sauce: /a\n    target: r.example\nother: 1\nversion: 1\n")
+    said = CliRunner().invoke(main, ["validate", str(path)]).output
+    lines = [int(line.split(":")[-3]) for line in said.splitlines()]
+    assert lines == sorted(lines)
+    assert set(lines) == {3, 5, 6}
