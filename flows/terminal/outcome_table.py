@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE
 from tasks.operations.reports.results import Outcome
@@ -64,14 +66,19 @@ def repository_lines(results: Iterable[TagResult], *, verified: bool = False) ->
         cells = [(path, "", tags, outcome) for path, _, tags, outcome in cells]
     left, right = (_width([row[column] for row in cells]) for column in (0, 1))
     for path, target, tags, outcome in cells:
-        yield f"  {path:<{left}}  {target:<{right}}  {tags:>6}  {outcome}"
+        yield f"  {_padded(path, left)}  {_padded(target, right)}  {tags:>6}  {outcome}"
     if len(rows) > SHOWN:
         yield f"  … and {counted(len(rows) - SHOWN, 'more repository')}, in the report"
 
 
 def _width(column: Sequence[str]) -> int:
     """A column's width: that of its longest cell, but for very long ones, which push only their own line aside."""
-    return max(min(len(cell), WIDEST) for cell in column)
+    return max(min(cell_len(cell), WIDEST) for cell in column)
+
+
+def _padded(cell: str, width: int) -> str:
+    """A cell of a column: a terminal gives two places to a character of Chinese or Japanese."""
+    return cell + " " * (width - cell_len(cell))
 
 
 def _outcome(row: _Row, *, verified: bool) -> str:

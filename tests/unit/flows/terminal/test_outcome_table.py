@@ -1,6 +1,7 @@
 """The table that ends a run's output counts what the totals below it count."""
 
 import pytest
+from rich.cells import cell_len
 
 from flows.terminal.outcome_table import SHOWN, repository_lines
 from tasks.operations.reports.results import Outcome, TagResult
@@ -62,3 +63,9 @@ def test_a_very_long_name_pushes_no_other_line_aside() -> None:
     results = [TagResult(name, "v1", None, None, f"r.example/{name}:v1", COPIED) for name in ("app", "l" * 200)]
     heading, short, _ = repository_lines(results)
     assert heading.index("outcome") == short.index("copied") < 150
+
+
+def test_characters_that_are_two_places_wide_leave_the_columns_where_they_are() -> None:
+    results = [TagResult(name, "v1", None, None, f"r.example/{name}:v1", COPIED) for name in ("日本語", "app")]
+    starts = {cell_len(line[: line.index("r.example")]) for line in list(repository_lines(results))[1:]}
+    assert len(starts) == 1
