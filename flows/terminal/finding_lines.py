@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from tasks.ports import Finding
 
+SHOWN = 25
+"""How many findings of one code are shown: a registry's own storage has one for each blob."""
+
 
 def print_findings(findings: Iterable[Finding]) -> None:
     """Print findings to standard error, a line each."""
@@ -23,8 +27,15 @@ def print_findings(findings: Iterable[Finding]) -> None:
 
 
 def print_findings_with_advice(findings: Collection[Finding]) -> None:
-    """The same, and below them what to do about each that keeps a command from its end."""
-    print_findings(findings)
+    """The same, so many of each code, and below them what to do about each that keeps a command from its end."""
+    numbers: Counter[str] = Counter()
+    for finding in findings:
+        numbers[finding.code] += 1
+        if numbers[finding.code] <= SHOWN:
+            print_findings([finding])
+    for code, number in numbers.items():
+        if number > SHOWN:
+            click.echo(f"! … and {number - SHOWN:,} more ({code}), which --json lists", err=True)
     print_advice((finding.code for finding in findings if is_harmful(finding)), err=True)
 
 

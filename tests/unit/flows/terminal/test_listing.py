@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from flows.cli import main
 from flows.terminal import changes
+from flows.terminal.finding_lines import SHOWN
 from tasks.endpoints import source_identity
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -59,6 +60,18 @@ def test_a_pattern_that_is_no_repository_is_told_how_folders_and_tags_are_writte
     advice = ended.stderr.partition("    nothing_chosen: ")[2]
     assert ended.exit_code == 1
     assert "team/** are all below it, and :v1 is a tag" in advice
+
+
+def test_of_what_is_found_everywhere_some_is_shown(source: Path) -> None:
+    """As of the blobs in a registry's own storage, of which there may be millions."""
+    for number in range(SHOWN + 5):
+        (source / f"blob{number:02}").mkdir()
+        (source / f"blob{number:02}" / "data").touch()
+    ended = listed(source)
+    told = [line for line in ended.stderr.splitlines() if "not_a_layout" in line]
+    assert len(told) == SHOWN + 1
+    assert told[-1] == "! … and 5 more (not_a_layout), which --json lists"
+    assert listed(source, "--json").stdout.count("not_a_layout") == SHOWN + 5
 
 
 def test_a_pattern_that_fits_nothing_is_said_where_another_one_does(source: Path) -> None:
