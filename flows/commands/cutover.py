@@ -44,5 +44,5 @@ def cutover(**given: Any) -> None:
         if as_json:
             print_report(report)
         else:
-            print_outcome(console.run)
+            print_outcome(console.run, "cutover")
     raise SystemExit(INTERRUPTED if console.interrupted else code)

@@ -134,9 +134,9 @@ def _bars(run: Run) -> Iterator[None]:
         update()
 
 
-def print_outcome(run: Run) -> None:
-    """Print the table of outcomes and the first problems to standard output."""
-    click.echo(f"{run.kind} {printable(run.options.title)}")
+def print_outcome(run: Run, command: str | None = None) -> None:
+    """Print the table of outcomes and the first problems to standard output, as of a run of its kind or `command`."""
+    click.echo(f"{command or run.kind} {printable(run.options.title)}")
     for line in repository_lines(run.results(), verified=run.kind.is_proof):
         click.echo(line)
     for name, count in _counts(run).items():

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def test_every_old_reference_is_replaced_by_one_with_its_digest(
     line = ("--plain-http", "--output", files[0], "--output", files[1], "--way-back", files[2])
     ended = layoutlift("cutover", source, target, "--frozen-for", "1s", *line)
     assert "were equal at 20" in ended.stdout
+    assert re.search(r"^cutover .* → ", ended.stdout, re.MULTILINE), "what the summary is of"
     rows = list(csv.DictReader(files[0].open()))
     assert len(rows) == 4
     listed = {tag["digest"]: r["repository"] for r in layoutlift.listed(source)["repositories"] for tag in r["tags"]}
