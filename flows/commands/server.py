@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from flows.exit_codes import INCOMPLETE
 from tasks.oci.errors import ConfigurationError, StateError
 
 
@@ -34,7 +35,10 @@ def stop() -> None:
 
 @server.command()
 def status() -> None:
-    """Say whether the server runs, and where its dashboard is."""
+    """Say whether the server runs, and where its dashboard is; ends with 1 where none does."""
     from flows.server import prefect_server  # noqa: PLC0415
 
-    click.echo(prefect_server.status())
+    found = prefect_server.status()
+    click.echo(found)
+    if found.address is None:
+        raise SystemExit(INCOMPLETE)

@@ -113,7 +113,7 @@ def test_a_list_that_can_not_be_used_ends_the_command_before_anything_is_done(
         ended = layoutlift(*command, "--tags-from", images, code=2)
         assert f"{images}:2: 'localhost:5000/app': it is not REPOSITORY:TAG or REPOSITORY@DIGEST" in ended.stderr
     layoutlift("migrate", source, target, "--plain-http", "--tags-from", images, code=2)
-    assert "no local Prefect server is running" in layoutlift("server", "status").stdout
+    assert "no local Prefect server is running" in layoutlift("server", "status", code=1).stdout
     ended = layoutlift("migrate", source, target, "--tags-from", "-", "--password-stdin", code=2)
     assert "standard input has the password" in ended.stderr
     assert not RepositoryView(docker_registry, f"{prefix}/app").tags

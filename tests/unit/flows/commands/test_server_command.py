@@ -34,3 +34,12 @@ def test_a_server_that_can_not_be_started_is_no_run_that_went_wrong(monkeypatch:
 
     monkeypatch.setattr(prefect_server, "start", start)
     assert CliRunner().invoke(main, ["server", "start"]).exit_code == 2
+
+
+@pytest.mark.parametrize(("status", "code"), [(RUNNING, 0), (ServerStatus(Path("/state")), 1)])
+def test_a_script_can_tell_whether_a_server_runs(
+    status: ServerStatus, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prefect_server, "status", lambda: status)
+    ended = CliRunner().invoke(server, ["status"])
+    assert (ended.exit_code, ended.output) == (code, f"{status}\n")
