@@ -35,7 +35,7 @@ def migrate_file(
         IncompleteError: some of the migrations did not end well; each is a run of its own that says why.
     """
     migrations = list(load_migrations(Path(file)).migrations())
-    states = [migrate(**each.model_dump(), return_state=True) for each in migrations]
+    states: list[Any] = [migrate(**each.model_dump(), return_state=True) for each in migrations]
     return ending_of(migrations, states)
 
 

@@ -5,10 +5,8 @@ Both are made of these models, so each parameter is described once; `parameter_f
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationInfo, field_validator
 
@@ -25,24 +23,6 @@ from tasks.operations.reports.results import Depth
 from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
 from tasks.registry_ports import NewRepositories
 from tasks.run_options import RunOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from pydantic import BaseModel
-
-_Flow = TypeVar("_Flow", bound="Callable[..., Any]")
-
-
-def documented(model: type[BaseModel]) -> Callable[[_Flow], _Flow]:
-    """Add each field's description to a flow's docstring, where Prefect looks for what its form shows."""
-
-    def document(function: _Flow) -> _Flow:
-        lines = [f"    {name}: {field.description}" for name, field in model.model_fields.items()]
-        function.__doc__ = "\n".join([inspect.cleandoc(function.__doc__ or ""), "", "Args:", *lines])
-        return function
-
-    return document
 
 
 class TargetParameters(Parameters):

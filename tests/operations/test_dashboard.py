@@ -33,8 +33,8 @@ SLOW, SIZE = "80k", 200_000
 CHOICES = {
     "order_by": "created",
     "untagged": "none",
-    "depth": "manifest",
     "on_conflict": "refuse",
+    "depth": "manifest",
     "registry_kind": "auto",
     "task_runner": "threads",
 }

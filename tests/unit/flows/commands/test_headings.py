@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.commands.headings import HEADINGS, LAST, HeadedCommand, headed
+from flows.commands.headings import HeadedCommand, headed
+from flows.forms.field_order import HEADINGS, LAST
 
 
 def headings_of(*command: str) -> dict[str, list[str]]:
