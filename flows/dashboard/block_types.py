@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from prefect.blocks.core import Block
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from flows.forms.parameter_fields import check_address, check_endpoint, check_storage
+from flows.forms.field_checks import check_address, check_endpoint, check_storage
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.stores.bucket.s3_address import BucketLogin
 from tasks.stores.registry.credentials import Credentials

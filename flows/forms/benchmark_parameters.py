@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from flows.forms.parameter_fields import ADDRESS_FORM, PLACE_FORM, EndpointUrl, PlainHttp, check_address, check_local
+from flows.forms.field_checks import check_address, check_local
+from flows.forms.parameter_fields import ADDRESS_FORM, PLACE_FORM, EndpointUrl, PlainHttp
 from flows.forms.told_to_pydantic import told_to_pydantic
 from tasks.benchmark_values import cases
 from tasks.benchmark_values.options import BenchmarkOptions, ContentKind

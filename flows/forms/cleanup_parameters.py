@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from flows.forms import field_checks as checks
 from flows.forms import parameter_fields as p
 from flows.forms.block_names import block_name
 from flows.forms.quantities import size_in_bytes, waiting_time
@@ -24,12 +25,12 @@ GateTarget = Annotated[
         description=f"{GATE}, or for the flow block:NAME; else the policy's target",
         json_schema_extra=p.ADDRESS_FORM,
     ),
-    AfterValidator(lambda text: text if text is None or block_name(text) else p.check_address(text)),
+    AfterValidator(lambda text: text if text is None or block_name(text) else checks.check_address(text)),
 ]
 Output = Annotated[
     str | None,
     Field(description="Write the plan to this file, for layoutlift cleanup apply"),
-    AfterValidator(partial(p.check_file, instead="--json prints the plan")),
+    AfterValidator(partial(checks.check_file, instead="--json prints the plan")),
 ]
 Readers = Annotated[int, Field(description="How many requests are made at once", ge=1, le=256)]
 OnlyWriter = Annotated[
@@ -63,7 +64,7 @@ ApprovalWithin = Annotated[
 PlansFolder = Annotated[
     str | None,
     Field(description="Folder for plans that wait for a yes, one for all workers; else below the state folder"),
-    AfterValidator(p.check_local),
+    AfterValidator(checks.check_local),
 ]
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from flows.forms import field_checks as checks
 from flows.forms import parameter_fields as p
 from flows.forms.parameters import SplitParameters
 from flows.forms.source_parameters import ChoosingParameters
@@ -13,7 +14,7 @@ from flows.forms.source_parameters import ChoosingParameters
 Changed = Annotated[
     str | None,
     Field(description="Only what changed since the last migration to this target: +new, ~moved and -vanished tags"),
-    AfterValidator(lambda text: None if text is None else p.check_address(text)),
+    AfterValidator(lambda text: None if text is None else checks.check_address(text)),
 ]
 
 

@@ -8,118 +8,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from flows.forms import field_checks as checks
 from flows.forms.block_names import block_name
 from flows.forms.quantities import number, waiting_time
-from flows.forms.told_to_pydantic import told_to_pydantic
-from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.choosing.newest import NewestBy
-from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.reports.results import Depth
 from tasks.operations.work.planning import OnConflict, Untagged
-from tasks.stores.bucket.s3_address import check_endpoint_url
-from tasks.stores.source_checks import check_here, check_place
-
-
-def check_address(text: str) -> str:
-    """Return what is an address; refuse what is none before Prefect stores it: somebody may put a password there.
-
-    Raises:
-        ValueError: the text is no address.
-    """
-    with told_to_pydantic():
-        TargetAddress.parse(text)
-    return text
-
-
-def check_storage(text: str) -> str:
-    """As `check_address`, for what names a directory or bucket.
-
-    Raises:
-        ValueError: the text names something else.
-    """
-    with told_to_pydantic():
-        check_place(text)
-    return text
-
-
-def check_endpoint(url: str | None) -> str | None:
-    """As `check_address`, for the endpoint of an S3 server, where there is one."""
-    return check_endpoint_url(url) if url else None
-
-
-def check_source_name(name: str | None) -> str | None:
-    """Return what a source is to be known by, where it is given: it stands in messages, and in the names of folders.
-
-    Raises:
-        ValueError: nobody could read it.
-    """
-    if name is not None and (not name.isprintable() or not name.strip()):
-        raise ValueError("it must be in printable characters, and not be blank")
-    return name
-
-
-def check_pattern(text: str) -> str:
-    """As `check_address`, for a pattern of `include` or `exclude`.
-
-    Raises:
-        ValueError: it can't be used.
-    """
-    with told_to_pydantic():
-        Selection.parse([text])
-    return text
-
-
-def check_content_part(text: str | None, info: ValidationInfo) -> str | None:
-    """As `check_address`, for a part of all content, which is read back at one depth alone.
-
-    Raises:
-        ValueError: it is no part, or content is not read back.
-    """
-    if text is None:
-        return None
-    if info.data.get("depth") is not Depth.CONTENT:
-        raise ValueError("it is a setting of --depth content")
-    with told_to_pydantic():
-        ContentPart.parse(text)
-    return text
-
-
-def check_renames(texts: list[str]) -> list[str]:
-    """As `check_address`, for all values of `rename`.
-
-    Raises:
-        ValueError: one is no rename, or two are of the same path.
-    """
-    with told_to_pydantic():
-        Renames.parse(texts)
-    return texts
-
-
-def check_local(path: str | None, kind: str = "folder") -> str | None:
-    """As `check_address`, for a file or folder of this machine, where there is one.
-
-    Raises:
-        ValueError: it is a URL, or begins with a home that no shell put in.
-    """
-    with told_to_pydantic():
-        check_here(path or "", kind)
-    return path
-
-
-def check_file(path: str | None, instead: str = "/dev/stdout is standard output") -> str | None:
-    """Return what names a file to write, where there is one; `instead` says what prints it.
-
-    Raises:
-        ValueError: it is a hyphen, which other programs take for standard output, or no file of this machine.
-    """
-    if path == "-":
-        raise ValueError(f"it would be a file of that name; {instead}")
-    return check_local(path, "file")
-
 
 ADDRESS_FORM = {"pattern": "^[^@]*$"}
 PLACE_FORM = {"pattern": "^(?![^/]*://[^/]*[@:])"}
@@ -136,7 +33,7 @@ Source = Annotated[
         min_length=1,
         json_schema_extra=PLACE_FORM,
     ),
-    AfterValidator(check_storage),
+    AfterValidator(checks.check_storage),
 ]
 Target = Annotated[
     str,
@@ -145,9 +42,9 @@ Target = Annotated[
         min_length=1,
         json_schema_extra=ADDRESS_FORM,
     ),
-    AfterValidator(lambda text: text if block_name(text) else check_address(text)),
+    AfterValidator(lambda text: text if block_name(text) else checks.check_address(text)),
 ]
-Pattern = Annotated[str, AfterValidator(check_pattern)]
+Pattern = Annotated[str, AfterValidator(checks.check_pattern)]
 Include = Annotated[
     list[Pattern],
     Field(
@@ -180,7 +77,7 @@ SplitByName = Annotated[
 Rename = Annotated[
     list[str],
     Field(description="Change repository paths, OLD=NEW, for whole components"),
-    AfterValidator(check_renames),
+    AfterValidator(checks.check_renames),
 ]
 Flatten = Annotated[
     int | None,
@@ -206,7 +103,7 @@ ContentPartChoice = Annotated[
     Field(
         description="At --depth content, read back only part K of N of all blobs, as 3/7; of the others as at blobs"
     ),
-    AfterValidator(check_content_part),
+    AfterValidator(checks.check_content_part),
 ]
 EndpointUrl = Annotated[
     str | None,
@@ -214,7 +111,7 @@ EndpointUrl = Annotated[
         description="Endpoint of an S3 server other than Amazon's, for s3:// sources; else AWS_ENDPOINT_URL",
         json_schema_extra=ADDRESS_FORM,
     ),
-    AfterValidator(check_endpoint),
+    AfterValidator(checks.check_endpoint),
 ]
 RequestPayer = Annotated[bool, Field(description="Pay for the requests to a bucket whose requester pays")]
 NoSignRequest = Annotated[
@@ -267,7 +164,7 @@ State = Annotated[
         "else below $XDG_STATE_HOME or ~/.local/state",
         json_schema_extra=PLACE_FORM,
     ),
-    AfterValidator(lambda text: None if text is None else check_storage(text)),
+    AfterValidator(lambda text: None if text is None else checks.check_storage(text)),
 ]
 SourceName = Annotated[
     str | None,
@@ -276,7 +173,7 @@ SourceName = Annotated[
         "path, too, or it is at other ones",
         min_length=1,
     ),
-    AfterValidator(check_source_name),
+    AfterValidator(checks.check_source_name),
 ]
 Kind = Annotated[
     RegistryKind,
@@ -290,13 +187,13 @@ ScanOnPush = Annotated[bool, Field(description="Make repositories that scan what
 Report = Annotated[
     str | None,
     Field(description="Write the report of the run, as JSON, to this file"),
-    AfterValidator(partial(check_file, instead="--json prints the report")),
+    AfterValidator(partial(checks.check_file, instead="--json prints the report")),
 ]
 
 Metrics = Annotated[
     str | None,
     Field(description="Keep the run's counters in this file, in Prometheus's text format, for node_exporter to read"),
-    AfterValidator(check_file),
+    AfterValidator(checks.check_file),
 ]
 Traces = Annotated[
     bool, Field(description="Send OpenTelemetry traces of the run by OTLP, to where OTEL_EXPORTER_OTLP_ENDPOINT says")

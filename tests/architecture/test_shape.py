@@ -32,6 +32,7 @@ ALLOWED_BROAD_EXCEPTS: dict[str, str] = {
     "flows/scale/dask_work.py": "what a part ends with costs it an attempt and is named in the report, not the run",
     "flows/course/live_limits.py": "a look at the limits that fails must not be the last one",
     "flows/dashboard/shown_progress.py": "a dashboard that does not answer must not fail a migration",
+    "tasks/stores/bucket/object_stream.py": "what a range ends with is raised to whoever reads it",
     "tasks/stores/directory/layout_process.py": "a bug costs the request that met it, not the mount, and is told",
     "tasks/operations/work/spare_hands.py": "raises what it caught once the helpers have ended, too",
     "tasks/operations/work/repository_work.py": "a bug costs its own tags and is named in the report, not the run",

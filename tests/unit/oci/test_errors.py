@@ -64,6 +64,7 @@ def test_what_may_pass_is_exactly_this() -> None:
         "TransportError",
         "ConnectionFailedError",
         "TransferStalledError",
+        "UploadBrokeOffError",
     }
 
 
