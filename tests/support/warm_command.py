@@ -13,6 +13,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FuturesTimeoutError
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 PROCESS = Path(__file__).with_name("warm_process.py")
 # What Python and the C library read when they start: who gives another value gets a process that starts with it.
@@ -26,6 +29,7 @@ class WarmCommand:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def run(
         self, line: Sequence[str], environment: Mapping[str, str], cwd: Path, stdin: str, timeout: float
@@ -57,7 +61,7 @@ class WarmCommand:
         os.close(out_end)
         os.close(err_end)
         answers = connection.makefile()
-        child = int(answers.readline())
+        child = int(answers.readline() or self._failed())
         with ThreadPoolExecutor(3) as readers:
             code = readers.submit(answers.readline)
             said, complained = readers.submit(_all_of, out), readers.submit(_all_of, err)
@@ -69,12 +73,16 @@ class WarmCommand:
                 os.kill(child, signal.SIGKILL)
                 raise subprocess.TimeoutExpired(line, timeout) from error
 
+    def _failed(self) -> NoReturn:
+        assert self._process is not None
+        pytest.fail(f"what commands are forked from has ended: {self._process.communicate()[1].decode()}")
+
     def _connected(self) -> socket.socket:
         """To the process, which is started at the first call, and ends when the tests do."""
         if self._connection is None:
             self._connection, its_own = socket.socketpair()
             with its_own:
-                process = subprocess.Popen(
+                self._process = subprocess.Popen(
                     [sys.executable, "-P", PROCESS, str(its_own.fileno())],
                     env={"PATH": os.environ["PATH"]} | AT_START,
                     stdin=subprocess.PIPE,  # pipes, as a command's are: Python looks at them when it starts
@@ -82,7 +90,7 @@ class WarmCommand:
                     stderr=subprocess.PIPE,
                     pass_fds=[its_own.fileno()],
                 )
-            atexit.register(process.wait)
+            atexit.register(self._process.wait)
             atexit.register(self._connection.close)
         return self._connection
 

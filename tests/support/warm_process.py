@@ -12,12 +12,16 @@ from flows.course.lasting_imports import lasting_imports
 with lasting_imports():
     import boto3  # noqa: F401 - commands import it only where a bucket is named
 
-    import tasks
     from flows.entry import main
+    from tasks import operations, stores
 
-    for module in pkgutil.walk_packages(tasks.__path__, "tasks."):
-        import_module(module.name)
+    for package in (operations, stores):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            import_module(module.name)
     import_module("flows.cli")
+
+if "prefect" in sys.modules:
+    raise ImportError("Prefect reads its settings when it is imported: they are those of each command")
 
 
 def next_command(connection: socket.socket) -> None:
