@@ -30,8 +30,12 @@ if TYPE_CHECKING:
 
 MAY_BE_CUT = CHUNK_SIZES[0]
 """Bytes from which on a blob that breaks off may have taken too long; smaller ones are one chunk, more or less."""
+SHORTEST_LIMIT = 1.0
+"""Seconds that a request lasted at least which a limit ended: what is reset at once is so for another reason."""
 _OFTEN = 2
 """So many breaks are not of the moment any more."""
+_LEAST_AT_FIRST = 5 * 1024**2
+"""Chunks are of 4 MiB until one broke off, however little went before: smaller ones are many, for a bad line."""
 
 
 @dataclass(slots=True)
@@ -95,7 +99,8 @@ class UploadTries:
         is_break = self._is_within_body() or (isinstance(error, TransportError) and in_chunks)
         if may_be_limit and is_break and self._body is not None and self._body.gone:
             self._body.seconds = time.monotonic() - self._body.began
-            self._breaks.append(self._body)
+            if self._body.seconds >= SHORTEST_LIMIT:
+                self._breaks.append(self._body)
 
     def _is_within_body(self) -> bool:
         return self._body is not None and self._body.gone < self._body.length
@@ -113,7 +118,10 @@ class UploadTries:
     @property
     def too_long(self) -> int:
         """How many bytes a request must not have any more: half of what went before the last one broke off."""
-        return self._breaks[-1].gone // 2 if self.is_cut else sys.maxsize
+        if not self.is_cut:
+            return sys.maxsize
+        half = self._breaks[-1].gone // 2
+        return max(half, _LEAST_AT_FIRST) if len(self._breaks) == _OFTEN else half
 
     def refuses_chunks(self, error: RegistryError) -> bool:
         """Whether an answer to chunks, in which the blob goes only for being cut, sends it back to one request."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -480,6 +481,7 @@ HUGE = b"x" * (32 * 1024**2)
 def cut(script: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch) -> ScriptedRegistry:
     """A registry that resets every request that takes too long, here by its bytes."""
     monkeypatch.setattr(upload_tries, "MAY_BE_CUT", CUT_AT)
+    monkeypatch.setattr(upload_tries, "SHORTEST_LIMIT", 0.0)
     script.cut_bodies(CUT_AT)
     script.always("POST", UPLOADS, ACCEPTED)
     script.always("HEAD", f"/v2/app/blobs/{Digest.of(HUGE)}", Reply(404))
@@ -565,3 +567,36 @@ def test_a_blob_that_breaks_off_once_is_sent_whole_again(cut: ScriptedRegistry, 
     cut.always("PUT", SESSION, Reply(201))
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT, len(HUGE)]
+
+
+def test_a_blob_that_is_reset_at_once_is_sent_whole_again(
+    cut: ScriptedRegistry, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No limit of a request's time is that short, and chunks for it would be very small, and very many."""
+    monkeypatch.setattr(upload_tries, "SHORTEST_LIMIT", 600.0)
+    cut.cut_bodies(300 * 1024)
+
+    def on_a_better_line(_: Request) -> Reply:
+        if len(cut.asked("PUT", SESSION)) == 2:
+            cut.longest_body = None
+        return ACCEPTED
+
+    cut.always("POST", UPLOADS, on_a_better_line)
+    cut.always("PUT", SESSION, Reply(201))
+    assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)][2:] == [len(HUGE)]
+
+
+def test_the_first_chunks_are_not_tiny_however_little_went_and_the_next_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upload_tries, "SHORTEST_LIMIT", 0.0)
+    tried = upload_tries.UploadTries(Descriptor("application/x", Digest.of(b""), 10 * 1024**3))
+
+    def broken_off() -> int:
+        body = tried.body(iter([bytes(300 * 1024), b"more"]), tried.descriptor.size)
+        next(body), next(body)
+        tried.note_failure(ConnectionFailedError("reset"))
+        return tried.too_long
+
+    assert [broken_off() for _ in range(3)] == [sys.maxsize, 5 * 1024**2, 150 * 1024]
