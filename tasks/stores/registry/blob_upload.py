@@ -30,7 +30,7 @@ from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.transport_errors import LONGEST_SHOWN
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
-from tasks.stores.registry.upload_tries import UploadTries
+from tasks.stores.registry.upload_tries import MAY_NOT_KNOW, UploadTries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,7 +50,6 @@ _NOT_WAITED_FOR = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 524})
 """A proxy, Cloudflare's with 524, did not wait for the answer; the registry may well be storing what it was sent."""
 _MAY_BE_THERE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
 """Nexus, set to change nothing, refuses what another upload brought meanwhile, even into another repository."""
-_MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
 
 
 class BlobUpload:
@@ -90,7 +89,7 @@ class BlobUpload:
         try:
             return self._push_once(repository, content, None if tried.plainly else mount_from, tried)
         except (TransportError, RegistryUnavailableError) as error:
-            tried.plainly |= isinstance(error, RegistryUnavailableError) and error.status in _MAY_NOT_KNOW
+            tried.plainly |= isinstance(error, RegistryUnavailableError) and error.status in MAY_NOT_KNOW
             tried.note_failure(error)
             raise
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import (
@@ -32,6 +33,8 @@ MAY_BE_CUT = CHUNK_SIZES[0]
 """Bytes from which on a blob that breaks off may have taken too long; smaller ones are one chunk, more or less."""
 SHORTEST_LIMIT = 1.0
 """Seconds that a request lasted at least which a limit ended: what is reset at once is so for another reason."""
+MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
+"""How some answer to a way that they don't know; any other 5xx tells of the moment."""
 _OFTEN = 2
 """So many breaks are not of the moment any more."""
 _LEAST_AT_FIRST = 5 * 1024**2
@@ -127,8 +130,9 @@ class UploadTries:
         """Whether an answer to chunks, in which the blob goes only for being cut, sends it back to one request."""
         if not self.is_cut or self.only_whole:
             return False
-        if isinstance(error, RegistryUnavailableError):  # some answer so to what they don't know
-            return not self.chunks_taken and self._body is not None and not self._is_within_body()
+        if isinstance(error, RegistryUnavailableError):
+            is_to_first = not self.chunks_taken and self._body is not None and not self._is_within_body()
+            return is_to_first and error.status in MAY_NOT_KNOW
         return not error.transient and not isinstance(error, AuthenticationError | TargetFullError)
 
     def as_limit(self, error: TransportError | RegistryUnavailableError) -> UploadBrokeOffError | None:

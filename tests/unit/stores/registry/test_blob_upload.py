@@ -600,3 +600,16 @@ def test_the_first_chunks_are_not_tiny_however_little_went_and_the_next_may_be(
         return tried.too_long
 
     assert [broken_off() for _ in range(3)] == [sys.maxsize, 5 * 1024**2, 150 * 1024]
+
+
+@pytest.mark.parametrize(
+    "refusal", [*map(Reply, (502, 503, 504)), Reply(404, body=b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}')]
+)
+def test_chunks_are_tried_again_where_the_answer_to_the_first_tells_of_the_moment(
+    cut: ScriptedRegistry, make_store: MakeStore, refusal: Reply
+) -> None:
+    cut.expect("PATCH", SESSION, refusal)
+    cut.always("PATCH", SESSION, ACCEPTED)
+    cut.always("PUT", SESSION, Reply(201))
+    assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT, CUT_AT, 0]
