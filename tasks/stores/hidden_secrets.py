@@ -5,8 +5,10 @@ What this process was given itself is left out wherever it stands; anything else
 
 from __future__ import annotations
 
+import json
 import re
 import threading
+from urllib.parse import quote, quote_plus
 
 _AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?(?:\s|$))[\w.~+/=-]{4,}")
 """A scheme and what follows it, unless that is a word: `Bearer token is missing` is to be read."""
@@ -33,6 +35,7 @@ _SHORTEST = 6
 """Characters of a secret that is looked for: a shorter one would make words unreadable, and tell itself by that."""
 _MOST_GIVEN = 512
 """Secrets that are known at once: a helper hands out new ones each hour, and another target's password stays good."""
+_ESCAPED_BY_GO = {ord(c): f"\\u{ord(c):04x}" for c in "<>&"}
 
 
 class GivenSecrets:
@@ -40,20 +43,36 @@ class GivenSecrets:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._recent: list[str] = []
+        self._recent: dict[str, set[str]] = {}
+        """Each with its forms; the oldest is first."""
         self._longest_first: tuple[str, ...] = ()
 
     def add(self, secret: str) -> None:
         """Know one more, in place of the oldest."""
         with self._lock:
-            self._recent = [*(each for each in self._recent if each != secret), secret][-_MOST_GIVEN:]
-            self._longest_first = tuple(sorted(self._recent, key=len, reverse=True))
+            self._recent.pop(secret, None)
+            self._recent[secret] = _forms(secret)
+            if len(self._recent) > _MOST_GIVEN:
+                del self._recent[next(iter(self._recent))]
+            self._longest_first = tuple(sorted(set().union(*self._recent.values()), key=len, reverse=True))
 
     def leave_out(self, text: str) -> str:
         """A text without them."""
         for secret in self._longest_first:
             text = text.replace(secret, "…")
         return text
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it stands where it is repeated: in JSON, also Go's, a repr, an address, or as words of a line."""
+    as_json = json.dumps(secret)[1:-1]
+    as_text = json.dumps(secret, ensure_ascii=False)[1:-1]
+    as_words = " ".join("".join(c if c.isprintable() else " " for c in secret).split())
+    forms = {
+        *(secret, as_words, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)),
+        *(as_json, as_text, as_json.translate(_ESCAPED_BY_GO), as_text.translate(_ESCAPED_BY_GO)),
+    }
+    return {form for form in forms if len(form) >= _SHORTEST}
 
 
 _given = GivenSecrets()

@@ -3,6 +3,7 @@
 import json
 import time
 from email.utils import formatdate
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.oci import errors
 from tasks.registry_ports import Deletion
+from tasks.stores.hidden_secrets import remember
 from tasks.stores.registry.registry_answers import (
     MAX_RETRY_AFTER,
     deletion_of,
@@ -407,3 +409,27 @@ def test_the_wish_of_the_registry_travels_with_the_exception() -> None:
         error = error_of(answered(status, headers={"Retry-After": "7"}), "trying")
         assert isinstance(error, errors.RateLimitedError | errors.RegistryUnavailableError)
         assert error.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ['quo"ted\\pass', "both'quo\"tes", "käse-und-brot", "line\nbreak\there", "two  blanks", "a+b%c/d=e f", "<b>&amp"],
+)
+def test_what_this_process_was_given_is_left_out_in_whatever_form_it_is_repeated(secret: str) -> None:
+    """As text within JSON, in another language's repr of it, in an address, or as words."""
+    remember(secret)
+    as_go = json.dumps(secret).replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
+    forms = {
+        secret,
+        " ".join(secret.split()),
+        *(json.dumps(secret, ensure_ascii=each)[1:-1] for each in (True, False)),
+        as_go[1:-1],
+        quote(secret, safe=""),
+        quote_plus(secret),
+    }
+    for form in forms:
+        assert describe(answered(400, body=f"I know {form}.".encode())) == "400 I know …."
+    listed = [{"message": f"I know {secret}."}, {"detail": {"known": secret}}, {"detail": [secret]}]
+    for error, words in zip(listed, ("I know ….", "{'known': '…'}", "['…']"), strict=True):
+        shown = describe(answered(400, body=json.dumps({"errors": [{"code": "X", **error}]}).encode()))
+        assert shown.replace('"', "'") == f"400 X: {words}"
