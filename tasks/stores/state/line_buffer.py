@@ -43,9 +43,7 @@ class LineBuffer:
             self._buffer += line
             is_due = at_once or len(self._buffer) - self._under_way >= self._most_bytes
             if not is_due and self._timer is None:
-                self._timer = threading.Timer(self._seconds, self._flush_in_time)
-                self._timer.daemon = True
-                self._timer.start()
+                self._begin_timer()
         if is_due:
             self.flush()
 
@@ -77,10 +75,25 @@ class LineBuffer:
             self._failure_was_told = True
             raise self._failure
 
+    def _begin_timer(self) -> None:
+        self._timer = threading.Timer(self._seconds, self._flush_in_time)
+        self._timer.daemon = True
+        self._timer.start()
+
     def _flush_in_time(self) -> None:
-        with self._lock:
-            self._timer = None
-        self._write_out()
+        """Write what there is, and begin another timer for what came meanwhile: a write that hangs has one wait."""
+        try:
+            self._write_out()
+        finally:
+            with self._lock:
+                self._end_timer()
+
+    def _end_timer(self) -> None:
+        if self._timer is not threading.current_thread():  # closed meanwhile
+            return
+        self._timer = None
+        if self._buffer and self._failure is None:
+            self._begin_timer()
 
     def _write_out(self) -> None:
         """See that the buffer as it is now is written: who waits for another thread may find that done."""

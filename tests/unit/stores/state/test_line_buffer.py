@@ -1,0 +1,56 @@
+"""Lines are written in time by one thread, however long a write takes."""
+
+import threading
+import time
+
+from infra.real_parts import wait_until
+from tasks.stores.state.line_buffer import LineBuffer
+
+
+def test_while_a_write_hangs_one_thread_waits_for_it_and_then_writes_what_came_meanwhile() -> None:
+    """As on a mount that is away for a while; other threads append line after line."""
+    may_write, begun = threading.Event(), threading.Event()
+    written: list[bytes] = []
+
+    def write(lines: bytes) -> None:
+        begun.set()
+        assert may_write.wait(30)
+        written.append(lines)
+
+    lines = LineBuffer(write, seconds=0.01, most_bytes=2**30)
+    before, most, count = threading.active_count(), 0, 1
+    lines.append(b"x")
+    assert begun.wait(30)
+    end = time.monotonic() + 0.3
+    while time.monotonic() < end:
+        lines.append(b"x")
+        count += 1
+        most = max(most, threading.active_count() - before)
+    may_write.set()
+    wait_until(lambda: len(b"".join(written)) == count, what="all is written without another call")
+    assert most <= 2
+    lines.close()
+    assert b"".join(written) == b"x" * count
+
+
+def test_what_is_closed_while_its_timer_writes_begins_no_other() -> None:
+    may_write, begun = threading.Event(), threading.Event()
+    written: list[bytes] = []
+
+    def write(lines: bytes) -> None:
+        begun.set()
+        assert may_write.wait(30)
+        written.append(lines)
+
+    lines = LineBuffer(write, seconds=0.01, most_bytes=2**30)
+    before = threading.active_count()
+    lines.append(b"1")
+    assert begun.wait(30)
+    lines.append(b"2")
+    closing = threading.Thread(target=lines.close)
+    closing.start()
+    wait_until(lambda: lines._timer is None, what="it is being closed")
+    may_write.set()
+    closing.join()
+    wait_until(lambda: threading.active_count() == before, what="the timer's thread has ended")
+    assert (written, lines._timer) == ([b"1", b"2"], None)
