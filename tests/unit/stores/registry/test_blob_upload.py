@@ -613,3 +613,22 @@ def test_chunks_are_tried_again_where_the_answer_to_the_first_tells_of_the_momen
     cut.always("PUT", SESSION, Reply(201))
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT, CUT_AT, 0]
+
+
+def test_a_blob_that_breaks_off_at_its_beginning_sends_no_smaller_ones_in_chunks(
+    cut: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    cut.cut_bodies(1024**2)
+    cut.always("PUT", SESSION, Reply(201))
+    cut.always("PATCH", SESSION, ACCEPTED)
+
+    def on_a_better_line(_: Request) -> Reply:
+        if len(cut.asked("PUT", SESSION)) == 2:
+            cut.longest_body = None
+        return ACCEPTED
+
+    cut.always("POST", UPLOADS, on_a_better_line)
+    store = make_store(cut.host)
+    for data in (HUGE, HUGE[: CUT_AT - 1]):
+        assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)][2:] == [0, CUT_AT - 1]
