@@ -113,7 +113,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "--on-conflict overwrite or skip, or --rename.",
         "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked.",
         "unsupported_digest": "Push the tag again with a tool that names manifests by sha256, as oras does.",
-        "immutable_tag": "Set the target's repository to mutable tags, or give the new content a new tag.",
+        "immutable_tag": "Set the target's repository to mutable tags, or give the new content a new tag; at Azure, "
+        "unlock it (az acr repository update --write-enabled true).",
         "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
         "to_create": "Nothing to do: the migration makes it.",
         "referrers_to_copy": "Nothing to do: the migration brings them.",
