@@ -84,12 +84,19 @@ MAX_RETRY_AFTER = 3600.0
 MAX_REFUSAL_SIZE = 256 * 1024
 """Bytes of a refusal that is taken apart: distribution names each of a manifest's blobs that it misses, 1,500 in so
 much, and while more is taken apart, of which a server may send megabytes, no other thread works."""
+_FIRST_CODE = re.compile(rb'\s*+\{\s*+"errors"\s*+:\s*+\[\s*+\{[^{}]*?"code"\s*+:\s*+"(\w{1,64})"')
 _SHOWN, _LOOKED_AT = 300, 4096
 """Characters of an answer: a secret that is cut is none to be known by its form."""
 
 
 def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
-    """The codes in an error's body, each once; none when the body is not of the specification's form."""
+    """The codes in an error's body, each once; none when the body is not of the specification's form.
+
+    Of a body that is not taken apart the first one alone.
+    """
+    if len(answer.body) >= MAX_REFUSAL_SIZE:
+        first = _FIRST_CODE.match(answer.body, 0, _LOOKED_AT)
+        return () if first is None else (first[1].decode(),)
     return tuple(dict.fromkeys(code for code, _ in _errors(answer)))
 
 
@@ -118,7 +125,7 @@ def _of_tls(answer: HttpAnswer) -> str:
 
 
 def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:
-    if len(answer.body) > MAX_REFUSAL_SIZE:
+    if len(answer.body) >= MAX_REFUSAL_SIZE:  # or cut off there
         return []
     try:
         listed = json.loads(answer.body)["errors"]

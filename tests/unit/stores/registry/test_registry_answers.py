@@ -13,6 +13,7 @@ from tasks.oci import errors
 from tasks.registry_ports import Deletion
 from tasks.stores.hidden_secrets import remember
 from tasks.stores.registry.registry_answers import (
+    MAX_REFUSAL_SIZE,
     MAX_RETRY_AFTER,
     deletion_of,
     describe,
@@ -142,19 +143,40 @@ def test_a_tag_that_a_rule_of_the_target_holds_is_named_as_one(status: int, code
 
 
 def test_an_answer_of_megabytes_is_not_taken_apart() -> None:
-    """Nobody has so much to say, and no thread of the run works meanwhile; its status tells enough."""
+    """Nobody has so much to say, and no thread of the run works meanwhile; its status and first code tell enough."""
     body = json.dumps({"errors": [{"code": "DENIED", "message": "quota exceeded"}] * 100_000}).encode()
     error = error_of(answered(403, body=body), "sending")
-    assert (type(error), error.codes) == (errors.PermissionDeniedError, ())
+    assert (type(error), error.codes) == (errors.PermissionDeniedError, ("DENIED",))
     assert len(str(error)) < 400
 
 
-def test_each_of_many_missing_blobs_may_be_named_and_their_code_is_kept_once() -> None:
-    """As distribution does, of a manifest with a thousand layers."""
+@pytest.mark.parametrize("count", [1_000, 2_000])
+def test_each_of_many_missing_blobs_may_be_named_and_their_code_is_kept_once(count: int) -> None:
+    """As distribution does, of a manifest with a thousand layers; of more than is taken apart the first counts."""
     missing = {"code": "MANIFEST_BLOB_UNKNOWN", "message": "blob unknown to registry", "detail": "sha256:" + "a" * 64}
-    error = manifest_error_of(answered(404, body=json.dumps({"errors": [missing] * 1_000}).encode()), "pushing")
+    body = json.dumps({"errors": [missing] * count}).encode()
+    assert (len(body) >= MAX_REFUSAL_SIZE) == (count == 2_000)
+    error = manifest_error_of(answered(404, body=body), "pushing")
     assert type(error) is errors.MissingReferencedContentError
     assert error.codes == ("MANIFEST_BLOB_UNKNOWN",)
+
+
+@pytest.mark.parametrize(
+    ("begun", "codes"),
+    [
+        (b'\n{ "errors" : [ {"message": "m", "code": "DENIED"}', ("DENIED",)),
+        (b'{"errors":[{"code":"NAME_UNKNOWN","detail":"', ("NAME_UNKNOWN",)),
+        (b'{"errors":[{"message":"' + b"m" * 4_096 + b'","code":"DENIED"}', ()),
+        (b'{"code":"DENIED","errors":[', ()),
+        (b'"code":"' * 1_000, ()),
+        (b"", ()),
+    ],
+)
+def test_of_a_refusal_that_is_too_long_the_code_at_its_beginning_is_told(
+    begun: bytes, codes: tuple[str, ...]
+) -> None:
+    """It may be cut off where that much of it was read."""
+    assert error_codes(answered(400, body=begun.ljust(MAX_REFUSAL_SIZE))) == codes
 
 
 def test_words_that_only_begin_like_such_a_rule_are_gone_through_at_once() -> None:
