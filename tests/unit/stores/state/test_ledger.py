@@ -382,7 +382,7 @@ def test_a_run_id_can_not_leave_the_folder(tmp_path):
     assert file.name.startswith("ledger-..-..-x-y-")
 
 
-def test_that_a_repository_was_begun_is_on_disk_at_once(tmp_path):
+def test_that_a_repository_was_begun_outlives_the_process_at_once(tmp_path):
     """A run that is killed now must not be taken for one that sent nothing."""
     ledger = opened(tmp_path, "r1")
     ledger.note_started("app")
@@ -390,7 +390,7 @@ def test_that_a_repository_was_begun_is_on_disk_at_once(tmp_path):
     ledger.close()
 
 
-def test_what_is_about_to_be_brought_is_on_disk_at_once_and_only_where_it_is_new(tmp_path):
+def test_what_is_about_to_be_brought_outlives_the_process_at_once_and_is_noted_only_where_it_is_new(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
     ledger.note_coming("app", "v1", DIGEST, layout="app")
@@ -435,10 +435,10 @@ def test_a_disk_that_fails_when_it_is_to_keep_a_ledger_is_told_of(tmp_path, monk
     ledger.close()
 
 
-def test_lines_are_on_disk_after_a_second_without_another_call(tmp_path):
+def test_lines_outlive_the_process_after_a_second_without_another_call(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
-    wait_until(lambda: (tmp_path / "ledger-r1.jsonl").read_bytes().endswith(b"\n"), what="the line is on disk")
+    wait_until(lambda: (tmp_path / "ledger-r1.jsonl").read_bytes().endswith(b"\n"), what="the line is written")
     assert digest_of(opened(tmp_path, "r2"), "app", "v1") == DIGEST
     ledger.close()
 
