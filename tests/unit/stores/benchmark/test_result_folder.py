@@ -1,5 +1,6 @@
 """The results of one run are its own, whatever was in the folder before."""
 
+import os
 import resource
 from pathlib import Path
 
@@ -57,17 +58,25 @@ def test_figures_that_are_written_outlive_a_disk_that_is_full_when_they_are_writ
 
 def test_files_take_their_names_once_they_are_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a machine that goes leaves them empty, in place of lines that were there one by one."""
-    synced: list[str] = []
+    synced: set[str] = set()
+    named: list[str] = []
+    replace = Path.replace
 
     def fsync(descriptor: int) -> None:
-        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.strip("."))
+        if os.fstat(descriptor).st_size:
+            synced.add(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    def named_once_synced(unfinished: Path, target: Path) -> Path:
+        assert unfinished.name in synced
+        named.append(target.name)
+        return replace(unfinished, target)
 
     monkeypatch.setattr(whole_files.os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", named_once_synced)
     folder = ResultFolder(tmp_path / "results")
     folder.begin([{"kind": "about"}])
     folder.write({".csv": "1", ".jsonl": "{}"})
-    files = [name.rpartition(".")[0].rpartition(".")[0] for name in synced if name.endswith(".tmp")]
-    assert files == ["benchmark.jsonl", "benchmark.csv", "benchmark.jsonl"]
+    assert named == ["benchmark.jsonl", "benchmark.csv", "benchmark.jsonl"]
 
 
 def test_the_run_after_one_whose_line_was_torn_is_in_the_history(tmp_path: Path) -> None:
