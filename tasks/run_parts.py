@@ -164,7 +164,8 @@ def job_at_target(
     job: RunJob, kind: RunKind, target: RegistryStore | None, ledger: LedgerStore, preparation: Preparation
 ) -> RunJob:
     """The job with what is known of the target, and what earlier runs brought there, once both are open."""
+    if job.only is None:
+        job = replace(job, known_layouts=ledger.layouts, names_vanished=kind in {RunKind.PLAN, RunKind.MIGRATE})
     if kind in {RunKind.PLAN, RunKind.MIGRATE}:
-        known = ledger.layouts if job.only is None else tuple
-        job = replace(job, preflight=preparation.refusal, known_layouts=known)
+        job = replace(job, preflight=preparation.refusal)
     return job if target is None else replace(job, profile=target.profile)

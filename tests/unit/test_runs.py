@@ -18,10 +18,11 @@ from tasks.ledger_ports import LedgerPart
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.choosing.exact_list import ExactList
+from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Shard
 from tasks.run_options import RunKind, RunOptions
-from tasks.run_parts import job_of, known_part
+from tasks.run_parts import job_at_target, job_of, known_part
 from tasks.runs import Run, open_run
 from tasks.stores.pacing import Stop
 from tasks.stores.source_checks import refuse_within
@@ -275,3 +276,13 @@ def test_what_concerns_a_part_is_known_by_the_names_that_its_repositories_have_a
     assert part.layouts == {"App", "Team/Old", "Team/Other"}
     assert part.repositories == {"library/app", "team/new", "team/other"}
     assert known_part(job_of(whole), target) is None
+
+
+@pytest.mark.parametrize("kind", [RunKind.PLAN, RunKind.MIGRATE, RunKind.VERIFY])
+def test_every_run_at_a_target_knows_the_layouts_of_earlier_runs_but_a_verification_names_none_as_vanished(
+    kind: RunKind, tmp_path: Path
+) -> None:
+    ledger = LedgerStore(LedgerFolder(tmp_path, "run"))
+    ledger.note_layout("app", "app", "", "")
+    job = job_at_target(job_of(RunOptions("/source", None)), kind, None, ledger, Preparation())
+    assert (list(job.known_layouts()), job.names_vanished) == (["app"], kind is not RunKind.VERIFY)

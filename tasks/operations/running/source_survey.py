@@ -53,6 +53,8 @@ class RunJob:
     """Asked for each repository of the target: why nothing can be pushed to it, None where something can."""
     known_layouts: Callable[[], Iterable[str]] = tuple
     """The layouts of earlier runs."""
+    names_vanished: bool = True
+    """Whether those of them that are not at the source any more are named."""
     only: tuple[str, ...] | None = None
     """The layouts of a shard, which are looked for nowhere else."""
     flatten: int | None = None
@@ -170,6 +172,8 @@ class Surveyor:
         return self._job.selection.may_match_below(found.path)
 
     def _note_vanished(self, paths: list[str]) -> None:
+        if not self._job.names_vanished:
+            return
         known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]
         for vanished in vanished_layouts(known, paths, self._log.findings):
             self._log.note(vanished)
@@ -187,10 +191,10 @@ class Surveyor:
     def _note_fitting(self, paths: list[str]) -> None:
         """Take note of patterns that fit a layout; tags are looked at when it is opened, and excluded ones never.
 
-        What leaves out a layout of an earlier run fits something, be that there or not.
+        What leaves out a layout of an earlier run fits something, also where that is not there any more.
         """
         selection = self._job.selection
-        for path in self._job.known_layouts() if selection.exclude else ():
+        for path in set(self._job.known_layouts()).difference(paths) if selection.exclude else ():
             self._log.note_fitting(excludes_fitting(path, None, selection, self._log.fitting))
         for path in paths if selection.include or selection.exclude else ():
             tags = () if selection.may_match(path) else None

@@ -83,6 +83,17 @@ def test_a_pattern_that_leaves_out_what_has_vanished_fits_something(root: Path) 
     assert made.fitting == {"--exclude gone"}
 
 
+def test_a_mistyped_tag_of_a_layout_that_earlier_runs_knew_fits_nothing(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"app"])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), exclude=("app:v9", "gone"))
+    with made.run() as tree:
+        tree._surveyor._job = replace(tree._surveyor._job, known_layouts=lambda: ("app", "gone"))
+        tree.execute_all(tree.survey().batches)
+    assert made.fitting == {"--exclude gone"}
+
+
 def test_a_name_that_is_refused_ends_a_run_that_is_to_fail_fast_once_all_is_surveyed(tmp_path: Path) -> None:
     """What is left is told of then, and the run has come to its own end, as nobody has interrupted it."""
     for name in ("App", "good"):
