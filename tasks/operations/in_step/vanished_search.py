@@ -65,7 +65,13 @@ class VanishedSearch:
         gone = self._gone(paths, [each for each in listed if isinstance(each, Finding)])
         brought = self._pairs(repositories, paths, gone)
         tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))
-        return Vanished(frozenset(tags), gone, is_other=set(paths).isdisjoint(self._ledger.layouts()))
+        return Vanished(frozenset(tags), gone, is_other=not self._knows_one(paths, repositories))
+
+    def _knows_one(self, paths: list[str], repositories: Mapping[str, str]) -> bool:
+        """Whether earlier runs knew a layout that is there: one that was cut off has only its tags noted."""
+        if not set(paths).isdisjoint(self._ledger.layouts()):
+            return True
+        return any(self._ledger.tags_of(repositories[path], path) for path in repositories.keys() & paths)
 
     def brought(self, repositories: Mapping[str, str]) -> int:
         """How many tags earlier runs brought to the repositories that are looked at; lists of referrers never go."""

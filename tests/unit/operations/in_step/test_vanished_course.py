@@ -45,7 +45,6 @@ class World:
         layout.image("stays", layers=[b"stays"])
         layout.write()
         self.target, self.lines = MemoryTarget(), MemoryLines()
-        LedgerStore(self.lines).note_layout("app", "app", "etag", "settings")
         self.stop = Stop()
         self.waits: list[Callable[[], bool]] = []
         """What happens before the tags but the first, as long as there is anything."""
@@ -53,12 +52,14 @@ class World:
     def wait(self) -> bool:
         return self.waits.pop(0)() if self.waits else False
 
-    def brought(self, layout: str, *tags: str, found: bool = False) -> None:
+    def brought(self, layout: str, *tags: str, found: bool = False, is_whole: bool = True) -> None:
+        """Have had a run bring tags, which came to its end if `is_whole`."""
         ledger = LedgerStore(self.lines)
         for tag in tags:
             self.target.push_manifest(layout, tag, MANIFEST)
             ledger.note_tag(layout, tag, Digest.of(MANIFEST.raw), "manifest", 0, layout=layout, found=found)
-        ledger.note_layout(layout, layout, "etag", "settings")
+        if is_whole:
+            ledger.note_layout(layout, layout, "etag", "settings")
 
     def course(self, limits: DeletionLimits = NO_LIMITS) -> VanishedCourse:
         self.log = RunLog(Nowhere(), Progress(), self.stop, fail_fast=False)
@@ -103,6 +104,7 @@ def test_a_layout_that_stays_is_remembered_whatever_tags_went(world: World) -> N
 
 
 def test_a_layout_that_is_gone_is_forgotten_with_its_last_tag(world: World) -> None:
+    world.brought("app", "stays")
     world.brought("gone", "v1", "v2")
     assert world.deleted() == [("gone", "tag_deleted")] * 2
     assert world.layouts == ["app"]
@@ -115,6 +117,7 @@ def test_lists_of_referrers_are_no_tags_of_which_a_part_may_go(world: World) -> 
 
 
 def test_a_note_in_the_root_of_the_source_keeps_no_tag_from_going(world: World) -> None:
+    world.brought("app", "stays")
     world.brought("gone", "v1")
     (world.root / "README").write_bytes(b"what this bucket is for")
     assert world.deleted() == [("gone", "tag_deleted")]
@@ -224,6 +227,18 @@ def test_a_run_knows_whether_something_is_to_go(world: World, tag: str) -> None:
     course = world.course()
     course.begin({"app": "app"}, only_plan=False)
     assert course.has_planned is (tag == "goes")
+
+
+@pytest.mark.parametrize("stays", [(), ("stays",)])
+def test_a_source_of_which_the_first_run_was_cut_off_is_no_other_one(world: World, stays: tuple[str, ...]) -> None:
+    world.brought("app", *stays, "goes", is_whole=False)
+    assert world.deleted() == [("app", "tag_deleted")]
+
+
+def test_nor_is_one_whose_layout_was_cut_off_while_another_one_is_gone(world: World) -> None:
+    world.brought("app", "stays", is_whole=False)
+    world.brought("gone", "v1")
+    assert world.deleted() == [("gone", "tag_deleted")]
 
 
 @pytest.mark.parametrize("only_plan", [True, False])
