@@ -138,6 +138,8 @@ class CopyWork(RepositoryWork):
         results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
         current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
         wanted = [tag for tag, plan in plans.items() if plan.action in {Action.COPY, Action.OVERWRITE}]
+        for tag in current:
+            self._overwritten.note_there(tag)
         if current:
             results += self._attempt(unit, current, partial(self._confirm_or_mend, unit, current, plans))
         if wanted:
@@ -180,6 +182,8 @@ class CopyWork(RepositoryWork):
             self._noted.note_unproved(tag, unit.descriptor.digest, found=was_there)
             if tag in look.tried:
                 self._overwritten.note(tag, look.tried[tag])
+        for tag in look.tried.keys() & copied.failed.keys():
+            self._overwritten.note_unanswered(tag, look.tried[tag])
         for proved in there or (() if tags else (None,)):
             results += self._attempt(unit, (proved,), partial(self._prove, unit, proved, copied))
         return results

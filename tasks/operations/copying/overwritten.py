@@ -35,10 +35,20 @@ class Overwritten:
     policy: CopyPolicy
     findings: list[Finding] = field(default_factory=list, init=False)
     _kept: dict[str, Digest] = field(default_factory=dict, init=False)
+    _unanswered: dict[str, TagPlan] = field(default_factory=dict, init=False)
 
     def note_kept(self, tag: str, digest: Digest) -> None:
         """Note what the backup of a tag holds."""
         self._kept[tag] = digest
+
+    def note_unanswered(self, tag: str, plan: TagPlan) -> None:
+        """Note a tag that was to be written as planned, of which the target did not say that it was."""
+        self._unanswered[tag] = plan
+
+    def note_there(self, tag: str) -> None:
+        """Note that a tag was found with what was to be written: without an answer, it was written all the same."""
+        if (plan := self._unanswered.pop(tag, None)) is not None:
+            self.note(tag, plan)
 
     def note(self, tag: str, plan: TagPlan) -> None:
         """Note a tag that was written as planned."""

@@ -11,6 +11,7 @@ import pytest
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
+    BatchUnfinishedError,
     LayoutliftError,
     ManifestRefusedError,
     MissingReferencedContentError,
@@ -596,6 +597,35 @@ def test_what_was_overwritten_of_others_is_named_once(layout: LayoutBuilder, bac
     layout.image("v1", layers=[b"moved on"])
     layout.write()
     assert made.copy() == ({"app:v1": "copied"}, set()), "what we wrote ourselves is nobody's loss"
+
+
+@pytest.mark.parametrize(("backup", "kept"), [(None, "was kept nowhere"), ("old-{tag}", "is kept as old-v1")])
+def test_so_it_is_where_a_later_attempt_finds_it_there_as_the_answer_was_lost(
+    layout: LayoutBuilder, backup: str | None, kept: str
+) -> None:
+    class TakesAndFails(MemoryTarget):
+        fails = True
+
+        def push_tag(self, repository: str, tag: str, *more: Any) -> bool:
+            written = super().push_tag(repository, tag, *more)
+            if self.fails:
+                raise RegistryUnavailableError("it answered 500", status=500)
+            return written
+
+    layout.image("v1", layers=[b"layer"])
+    target = TakesAndFails()
+    target.push_manifest("app", "v1", OTHERS)
+    made = engine(layout, target, on_conflict=OnConflict.OVERWRITE, backup_tag=backup)
+    with made.run() as tree:
+        (batch,) = tree.survey().batches
+        with pytest.raises(BatchUnfinishedError):
+            tree.execute(batch, last_attempt=False)
+        target.fails = False
+        tree.execute(batch, last_attempt=True)
+    assert made.outcomes == {"app:v1": "up_to_date"}
+    assert [each.code for each in made.findings] == ["tag_overwritten"]
+    assert made.findings[0].message == f"memory/app:v1 had {Digest.of(OTHERS.raw)} from others, which {kept}"
+    assert made.copy() == ({"app:v1": "up_to_date"}, set())
 
 
 def test_a_backup_never_overwrites_another_one(layout: LayoutBuilder) -> None:
