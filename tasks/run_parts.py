@@ -133,7 +133,7 @@ def job_of(options: RunOptions) -> RunJob:
     if address is not None and options.flatten is not None and options.flatten <= address.depth:
         raise ConfigurationError(
             f"--flatten {options.flatten}: TARGET has {counted(address.depth, 'component')} itself, and repositories "
-            f"are below it; give {address.depth + 1} or more"
+            f"are below it; give {address.depth + 1} or more, or a TARGET of fewer components"
         )
     return RunJob(
         address=address,

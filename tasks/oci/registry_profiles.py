@@ -90,7 +90,8 @@ class RegistryProfile:
             name, parts = f"{self.default_namespace}/{name}", 2
         most = self.most_parts or parts
         if not self.least_parts <= parts <= most:
-            way = f"use --flatten {most}" if parts > most else "put what is missing into TARGET"
+            fewer = f"use --flatten {most} and a TARGET of fewer than {most} components"
+            way = fewer if parts > most else "put what is missing into TARGET"
             raise InvalidReferenceError(
                 f"{self.title} takes repositories of the form {self.form}, not {name!r}; {way}, or use --rename"
             )

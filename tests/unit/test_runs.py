@@ -278,6 +278,15 @@ def test_what_concerns_a_part_is_known_by_the_names_that_its_repositories_have_a
     assert known_part(job_of(whole), target) is None
 
 
+def test_a_target_that_is_itself_too_deep_for_its_registry_is_said_to_be_so(options: RunOptions) -> None:
+    """Without --flatten the registry's names are told of, which would lead to it, and with it back here."""
+    deep = replace(options, target=TargetOptions("docker.io/ns/sub"))
+    names = replace(job_of(deep), profile=profile_of(RegistryKind.AUTO, "docker.io")).names(["app"])
+    assert "use --flatten 2 and a TARGET of fewer than 2 components, or use --rename" in names.refused["app"][1]
+    with pytest.raises(ConfigurationError, match="give 3 or more, or a TARGET of fewer components"):
+        job_of(replace(deep, flatten=2))
+
+
 @pytest.mark.parametrize("kind", [RunKind.PLAN, RunKind.MIGRATE, RunKind.VERIFY])
 def test_every_run_at_a_target_knows_the_layouts_of_earlier_runs_but_a_verification_names_none_as_vanished(
     kind: RunKind, tmp_path: Path
