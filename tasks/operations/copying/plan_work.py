@@ -120,7 +120,11 @@ class PlanWork(CheckWork):
             found, referrers = self._walk(unit.descriptor, to_copy=to_copy)
         except BROKEN_AT_SOURCE as error:
             return error, []
-        return next((no for each in found if (no := self._profile.refusal(each)) is not None), None), referrers
+        return self._refusal(found), referrers
+
+    def _refusal(self, content: Iterable[Descriptor], /) -> LayoutliftError | None:
+        """See `CheckWork._refusal`."""
+        return next((no for each in content if (no := self._profile.refusal(each)) is not None), None)
 
     def _note_lacking(self, unit: Unit, there: list[str | None], referrers: list[Digest]) -> None:
         """Note what a migration would bring to tags that are `there`, as it does unless a run has proved them."""

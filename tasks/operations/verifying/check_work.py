@@ -13,6 +13,8 @@ from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.oci.errors import LayoutliftError
@@ -84,6 +86,7 @@ class CheckWork(RepositoryWork):
     def _walk(self, root: Descriptor, *, to_copy: bool = False) -> Walked:
         """Check a graph, which is `to_copy` or not, and the referrers of all that is in it and in them."""
         found = self._graph.check(root)
+        to_copy = to_copy and self._refusal(found) is None
         self._census.note_content(found, to_copy=to_copy)
         check = partial(self._check_referrer, to_copy=to_copy)
         referrers = referrers_of((each.digest for each in found), self._followed, check)
@@ -98,5 +101,9 @@ class CheckWork(RepositoryWork):
             self._findings.append(Finding(self.inventory.path, error.code, message))
             self._broken_referrers.add(referrer.digest)
             return [referrer.digest]
-        self._census.note_content(found, to_copy=to_copy)
+        self._census.note_content(found, to_copy=to_copy and self._refusal(found) is None)
         return [each.digest for each in found]
+
+    def _refusal(self, _content: Iterable[Descriptor], /) -> LayoutliftError | None:
+        """Why a target would not take all of it; here there is none."""
+        return None

@@ -1,12 +1,13 @@
 """A plan says of lists of referrers what a migration would do with them, as it does of tags."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.oci.digest import Digest
 from tasks.oci.reference import referrers_tag
-from tasks.oci.registry_profiles import GENERIC
+from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
@@ -40,6 +41,7 @@ def plan_of(
     *,
     depth: Depth = Depth.MANIFEST,
     census: Census | None = None,
+    profile: RegistryProfile = GENERIC,
 ) -> list[TagResult]:
     """The results; what is said besides is `told`."""
     source, hands, census = LayoutDirectory(made.root), SpareHands(1), census or Census()
@@ -57,7 +59,7 @@ def plan_of(
         host="registry.example",
         repository="app",
         lists=lists,
-        profile=GENERIC,
+        profile=profile,
         announced=(),
         referrers=True,
         noted=NotedTags(made.ledger, "app", "app", depth),
@@ -88,11 +90,26 @@ def test_a_tag_of_others_that_would_be_overwritten_is_named_with_what_it_has(
     assert found.message.endswith(kept)
 
 
-def bytes_to_copy(made: Engine) -> tuple[int, int]:
+def bytes_to_copy(made: Engine, profile: RegistryProfile = GENERIC) -> tuple[int, int]:
     """Of all that was chosen, and of what is to be copied."""
     census = Census()
-    plan_of(made, census=census)
+    plan_of(made, census=census, profile=profile)
     return census.bytes_unique, census.bytes_to_copy
+
+
+def test_what_the_registry_would_not_take_is_not_to_be_copied_nor_what_refers_to_it(tmp_path: Path) -> None:
+    profile = replace(GENERIC, largest_blob=1000)
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.referrer(layout.image("good", layers=[b"x" * 900]), content=b"x" * 1001)
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy())
+    _, good = bytes_to_copy(made, profile)
+    assert 900 < good < 1900, "the referrer is refused"
+    layout.referrer(layout.image("large", layers=[b"y" * 1001]), content=b"y" * 900)
+    layout.write()
+    assert [each.code for each in plan_of(made, profile=profile)] == [None, "payload_too_large"]
+    whole, to_copy = bytes_to_copy(made, profile)
+    assert (to_copy, whole > good + 2900) == (good, True)
 
 
 def test_a_plan_says_how_much_is_to_be_copied_which_is_nothing_after_a_run(tmp_path: Path) -> None:
