@@ -38,19 +38,24 @@ LimitsFrom = Annotated[
 ]
 
 
-class PaceParameters(BaseModel):
-    """How fast and when a run may work, and what may change that while it goes on."""
+class RateParameters(BaseModel):
+    """How fast a run may work."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     limit_rate: LimitRate = None
-    hours: AllowedHours = None
-    limits_from: LimitsFrom = None
 
     @property
     def rate(self) -> float | None:
         """The bytes a second, as a value of the engine."""
         return None if self.limit_rate is None else bytes_per_second(self.limit_rate)
+
+
+class PaceParameters(RateParameters):
+    """How fast and when a run may work, and what may change that while it goes on."""
+
+    hours: AllowedHours = None
+    limits_from: LimitsFrom = None
 
     def paced(self, options: RunOptions) -> RunOptions:
         """The options of a run that keeps to this."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pydantic import ValidationInfo, field_validator
 
 from flows.forms import parameter_fields as f
-from flows.forms.pace_parameters import MaxRequests, PaceParameters
+from flows.forms.pace_parameters import MaxRequests, PaceParameters, RateParameters
 from flows.forms.quantities import seconds
 from flows.forms.source_parameters import ChoosingParameters, Parameters
 from tasks.endpoints import TargetOptions
@@ -196,17 +196,18 @@ class VerifyParameters(ComparingParameters):
         return replace(super().to_options(), content_part=_part(self.content_part))
 
 
-class InPlaceParameters(RunParameters):
+class InPlaceParameters(RunParameters, RateParameters):
     """Parameters of `zot check`, which looks at layouts as they are."""
 
     depth: f.DepthChoice = Depth.BLOBS
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        return self._options(CopyPolicy(untagged=self.untagged, depth=self.depth))
+        policy = CopyPolicy(untagged=self.untagged, depth=self.depth)
+        return replace(self._options(policy), limit_rate=self.rate)
 
 
-class CheckParameters(SplitParameters, InPlaceParameters, PaceParameters):
+class CheckParameters(SplitParameters, InPlaceParameters):
     """Parameters of `check`."""
 
     content_part: f.ContentPartChoice = None
@@ -214,7 +215,7 @@ class CheckParameters(SplitParameters, InPlaceParameters, PaceParameters):
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
         options = replace(super().to_options(), content_part=_part(self.content_part))
-        return self.paced(replace(options, split_by_name=self.split_by_name))
+        return replace(options, split_by_name=self.split_by_name)
 
 
 def _part(text: str | None) -> ContentPart | None:

@@ -14,7 +14,13 @@ from flows.forms.cleanup_parameters import (
     DeleteParameters,
     RecoverParameters,
 )
-from flows.forms.parameters import MigrateParameters, RunParameters, VerifyParameters
+from flows.forms.parameters import (
+    CheckParameters,
+    InPlaceParameters,
+    MigrateParameters,
+    RunParameters,
+    VerifyParameters,
+)
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.newest import Newest, NewestBy
@@ -197,3 +203,11 @@ def test_a_pattern_or_rename_that_can_t_be_used_is_named_with_its_option(field: 
     given = {"source": "/mnt/bucket", "target": "registry.example", field: ("team/app=team/web", text)}
     with pytest.raises(ConfigurationError, match=f"^--{field}: .*'{re.escape(text)}'"):
         checked(MigrateParameters, given)
+
+
+@pytest.mark.parametrize("model", [CheckParameters, InPlaceParameters])
+def test_what_only_reads_the_source_is_held_to_a_rate_and_to_no_hours_that_migrations_have(
+    model: type[InPlaceParameters],
+) -> None:
+    assert model.model_fields.keys() & {"limit_rate", "hours", "limits_from"} == {"limit_rate"}
+    assert model(source="/mnt/bucket", limit_rate="50M").to_options().limit_rate == 50 * 1024**2
