@@ -111,7 +111,7 @@ def _tag_test(text: str) -> Callable[[str], object]:
         return Constraint.parse(rest).allows
     if colon:
         raise ConfigurationError("no tag has a colon; the kinds are 'regex:' and 'semver:'")
-    if "," in text:
+    if "," in re.sub(_SET, "", text):
         raise ConfigurationError("no tag has a comma: each takes a pattern of its own")
     return _glob(text, any_character=".").fullmatch
 

@@ -19,11 +19,19 @@ def is_loss(plan: TagPlan) -> bool:
     return plan.action is Action.OVERWRITE and plan.is_theirs
 
 
-def to_overwrite(path: str, reference: str, seen: Digest | None, backup: str | None) -> Finding:
+def to_overwrite(path: str, reference: str, plan: TagPlan, backup: str | None) -> Finding:
     """The finding on a tag of the target that a migration would take from others."""
-    kept = "nowhere" if backup is None else f"as {backup}"
-    message = f"{reference} has {seen} from others, which would be overwritten, and kept {kept}"
+    kept = _nowhere(plan) if backup is None else f"as {backup}"
+    message = f"{reference} has {plan.seen} from {_whose(plan)}, which would be overwritten, and kept {kept}"
     return Finding(path, Remark.TO_OVERWRITE, message)
+
+
+def _whose(plan: TagPlan) -> str:
+    return "others" if plan.owner is None else f"the layout {plan.owner!r}"
+
+
+def _nowhere(plan: TagPlan) -> str:
+    return "nowhere" if plan.owner is None else "nowhere, as the source had it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,6 @@ class Overwritten:
         if not is_loss(plan):
             return
         is_kept = self._kept.get(tag) == plan.seen
-        kept = f"is kept as {self.policy.backup_of(tag)}" if is_kept else "was kept nowhere"
-        message = f"{self.place}:{tag} had {plan.seen} from others, which {kept}"
+        kept = f"is kept as {self.policy.backup_of(tag)}" if is_kept else f"was kept {_nowhere(plan)}"
+        message = f"{self.place}:{tag} had {plan.seen} from {_whose(plan)}, which {kept}"
         self.findings.append(Finding(self.path, Remark.TAG_OVERWRITTEN, message))

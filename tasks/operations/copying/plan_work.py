@@ -95,7 +95,7 @@ class PlanWork(CheckWork):
         """Note what others would lose at the target."""
         losses = [(tag, plan) for tag, plan in plans if tag is not None and is_loss(plan)]
         self._findings += (
-            to_overwrite(self.inventory.path, f"{self._place}:{tag}", plan.seen, self._planner.backup_of(tag, plan))
+            to_overwrite(self.inventory.path, f"{self._place}:{tag}", plan, self._planner.backup_of(tag, plan))
             for tag, plan in losses
         )
 

@@ -148,7 +148,7 @@ class TagPlanner:
         if plan.action is Action.OVERWRITE and self._state.holds(tag):
             message = f"the target has {present} under this tag, and does not move it"
             plan = TagPlan(Action.REFUSE, ImmutableTagError.code, message)
-        return replace(plan, seen=present, as_of=as_of)
+        return replace(plan, seen=present, as_of=as_of, owner=owner)
 
     def _present(self, tag: str) -> Digest | None:
         """What the target has; nothing where it can't read that for good, and is to lose it whatever it is.

@@ -68,7 +68,8 @@ class Action(StrEnum):
 class TagPlan:
     """The action for a tag; `code` and `message` say why it is refused, `is_theirs` that others lose what was there.
 
-    It rests on the digest that the target had, `seen`, at the time `as_of`, as `freshness` has it.
+    It rests on the digest that the target had, `seen`, at the time `as_of`, as `freshness` has it. `owner` is the
+    other layout of the source that brought it.
     """
 
     action: Action
@@ -77,6 +78,7 @@ class TagPlan:
     seen: Digest | None = None
     as_of: float = 0.0
     is_theirs: bool = False
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ def test_repository_globs(pattern, wanted, unwanted):
         ("app:regex:a:b", ["a:b"], []),
         ("app:semver:>=1.0 <2.0", ["1.5.0", "v1.5.0"], ["2.0.0", "latest", None]),
         ("app:regex", ["regex"], ["x"]),
+        ("app:v[1,2]", ["v1", "v2"], ["v3", "v[1,2]"]),
+        (":v[1,2]", ["v1"], ["v3"]),
         ("**:semver", ["semver"], ["1.0.0"]),
     ],
 )
@@ -111,6 +113,7 @@ def test_a_layout_is_taken_whole_where_no_pattern_leaves_a_tag_of_it_out():
         ("app:glob:x", "no tag has a colon"),
         ("regex:v.*", "write ':regex:v"),
         ("app:v1,v2", "no tag has a comma: each takes a pattern of its own"),
+        ("app:v[1,2],v3", "no tag has a comma"),
         ("a[b", "not closed"),
         ("[]", "not closed"),
         ("app:[!]", "not closed"),

@@ -90,6 +90,26 @@ def test_a_tag_of_others_that_would_be_overwritten_is_named_with_what_it_has(
     assert found.message.endswith(kept)
 
 
+def test_what_another_layout_of_the_source_brought_is_not_said_to_be_of_others(tmp_path: Path) -> None:
+    """A `--rename` leads there; as the source had it, it gets no backup."""
+    for name in ("app", "other"):
+        layout = LayoutBuilder(tmp_path / name)
+        image = layout.image("v1", layers=[name.encode()])
+        layout.write()
+    policy = CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}")
+    made = Engine(tmp_path, MemoryTarget(), policy, include=("other",), rename=("app=moved", "other=app"))
+    assert made.copy() == ({"other:v1": "copied"}, set())
+    told: list[Finding] = []
+    plan_of(made, told)
+    made.include, made.rename = ("app",), ()
+    assert made.copy() == ({"app:v1": "copied"}, {("app", "tag_overwritten")})
+    planned, done = (each.message.partition("v1 ha")[2] for each in (*told, *made.findings))
+    brought = f"{image['digest']} from the layout 'other'"
+    assert planned == f"s {brought}, which would be overwritten, and kept nowhere, as the source had it"
+    assert done == f"d {brought}, which was kept nowhere, as the source had it"
+    assert made.target.list_tags("app") == {"v1"}
+
+
 def bytes_to_copy(made: Engine, profile: RegistryProfile = GENERIC) -> tuple[int, int]:
     """Of all that was chosen, and of what is to be copied."""
     census = Census()
