@@ -4,6 +4,7 @@ import itertools
 import json
 import random
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import S3Fs, SeaweedFS, wait_until
+from tasks.operations.cleanup.records.journal import Step
 from tasks.operations.cleanup.values import Timing
 from tests.support.buckets import upload, use_environment
 from tests.support.cleanup_trials import (
@@ -32,16 +34,18 @@ KEEP = 2
 ENDS_WITHIN = 60.0
 """Seconds in which a run whose mount died has said so; on a quiet machine it is one or two."""
 REPOSITORIES, TAGS = 6, 5
+RUNS = ".layoutlift/runs/"
 _numbers = itertools.count(1)
 
 
 @dataclass
 class Kills:
-    """A source, and how to see all of it."""
+    """A source, and how to see all of it; `records` are the names of the journals' files, seen while it changes."""
 
     cleaning: Cleaning
     look: Callable[[], Mapping[str, bytes]]
     read: Callable[[str], bytes | None]
+    records: Callable[[], set[str]]
 
 
 def write_tree(root: Path) -> None:
@@ -90,6 +94,7 @@ def kills(
                 Cleaning(str(root), work, NO_WAITING, KEEP, only_writer=True),
                 lambda: files_in_directory(root),
                 lambda path: (root / path).read_bytes() if (root / path).exists() else None,
+                lambda: set(map(str, (root / RUNS).rglob("*.json"))),
             )
         s3: SeaweedFS = request.getfixturevalue("seaweedfs")
         use_environment(s3, monkeypatch)
@@ -118,7 +123,10 @@ def in_bucket(s3: SeaweedFS, bucket: str, cleaning: Cleaning) -> Kills:
         except client.exceptions.NoSuchKey:
             return None
 
-    return Kills(cleaning, lambda: files_in_bucket(client, bucket), read)
+    def records() -> set[str]:
+        return {each["Key"] for each in client.list_objects_v2(Bucket=bucket, Prefix=RUNS).get("Contents", ())}
+
+    return Kills(cleaning, lambda: files_in_bucket(client, bucket), read, records)
 
 
 def kill_after(trial: Kills, seconds: float) -> bool:
@@ -128,6 +136,20 @@ def kill_after(trial: Kills, seconds: float) -> bool:
     while process.poll() is None and begin_of(trial) == began:
         wait.wait(0.002)
     wait.wait(seconds)
+    return was_killed(process)
+
+
+def kill_at(trial: Kills, step: Step) -> bool:
+    """Apply a fresh plan, and kill the process once it has announced such a step; False when it was quicker."""
+    plan, known, wait = trial.cleaning.plan(), trial.records(), threading.Event()
+    process = trial.cleaning.start(plan)
+    while process.poll() is None and not any(name.endswith(f"-{step}.json") for name in trial.records() - known):
+        wait.wait(0.002)
+    return was_killed(process)
+
+
+def was_killed(process: subprocess.Popen[str]) -> bool:
+    """Kill a process, unless it has come to its end, which has to be a good one."""
     process.send_signal(signal.SIGKILL)
     output = process.communicate()[0]
     assert process.returncode in {-signal.SIGKILL, 0}, output
@@ -198,7 +220,7 @@ def kill_often(kills: Callable[[str], Kills], wanted: int) -> int:
 
 def runs_of(trial: Kills) -> list[str]:
     """The runs that left a journal, the last one first."""
-    return sorted({path.split("/")[2] for path in trial.look() if path.startswith(".layoutlift/runs/")}, reverse=True)
+    return sorted({path.split("/")[2] for path in trial.look() if path.startswith(RUNS)}, reverse=True)
 
 
 def test_a_killed_cleanup_leaves_nothing_broken_and_is_ended_by_the_next(kills: Callable[[str], Kills]) -> None:
@@ -210,9 +232,12 @@ def test_what_killed_cleanups_took_comes_back(kills: Callable[[str], Kills]) -> 
     trial = kills("undone")
     trial.cleaning.timing = Timing(grace=0.0, hold=3600.0)
     before = trial.look()
-    for seconds in (0.3, 0.3):
-        kill_after(trial, seconds)
+    killed = []
+    for step in (Step.INDEX, Step.HIDE):  # what the first run takes out of an index is hidden by the next
+        killed.append(kill_at(trial, step))
+        check_between(trial, before)
         trial.cleaning.run()
+    assert any(killed), "all that was taken was taken by runs that came to their end"
     for run in runs_of(trial):
         trial.cleaning.undo(run)
     after = trial.look()
