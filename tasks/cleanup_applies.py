@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -118,12 +117,17 @@ class Cleaner:
             LockHeldError: another run took the lease over; what is not done by then is left.
             InterruptedRunError: the run was told to end; what was begun is done to its end.
         """
-        act = partial(apply_repository, self.tools)
-        yield from map_ahead(act, self._until_stopped(plans), REPOSITORIES_AT_ONCE, name="apply")
+        done = map_ahead(self._apply_unless_stopped, self._until_stopped(plans), REPOSITORIES_AT_ONCE, name="apply")
+        with closing(done):
+            yield from (outcome for outcome in done if outcome is not None)
         self._check_stop()
         yield from self._ended_between(remake_halves(self.tools.source.files, is_alone=self.only_writer))
         if self.forgets:
             forget_old_runs(self.tools)
+
+    def _apply_unless_stopped(self, plan: RepositoryPlan) -> RepositoryOutcome | None:
+        """What came of a repository; None for one that was handed out, and not begun, when the run was to end."""
+        return None if self.stop.requested else apply_repository(self.tools, plan)
 
     def undo(self, run: str) -> Iterator[RepositoryOutcome]:
         """Put back what a run took away; whether that may be is told before anything is done.

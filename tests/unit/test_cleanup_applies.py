@@ -1,18 +1,22 @@
 """Who may change a source, and on whose word."""
 
 import json
+import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from tasks import cleanup_applies
 from tasks.cleanup_applies import Cleaner, CleanerOptions, open_cleaner
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ConfigurationError, LockHeldError, RefusedError
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.applying import old_runs
+from tasks.operations.cleanup.applying.apply_tools import ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tasks.stores import source_lease
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -95,6 +99,33 @@ def test_a_run_whose_lease_was_taken_over_changes_no_layout(source: Path, monkey
             list(held.apply([plan]))
     assert LayoutDirectory(source).read_index("app").raw == before.raw
     assert not (source / ".layoutlift/runs").exists(), "nothing was announced"
+
+
+def test_a_run_that_is_told_to_end_begins_no_further_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also none that a worker was to take next."""
+    begun, stop, waits, told = [], Stop(), threading.Event(), threading.Event()
+
+    def plans() -> Iterator[RepositoryPlan]:
+        for path in "abcdef":
+            if path == "e":
+                waits.set()
+            yield RepositoryPlan(path, "etag")
+
+    def apply(_: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
+        begun.append(plan.path)
+        if len(begun) == cleanup_applies.REPOSITORIES_AT_ONCE:
+            assert waits.wait(30)
+            stop.set()
+            told.set()
+        assert told.wait(30)
+        return RepositoryOutcome(plan.path)
+
+    monkeypatch.setattr(cleanup_applies, "apply_repository", apply)
+    outcomes = Cleaner(World().tools(), stop, only_writer=True, forgets=False).apply(plans())
+    assert [next(outcomes).path for _ in "abcd"] == list("abcd")
+    with pytest.raises(InterruptedRunError):
+        next(outcomes)
+    assert sorted(begun) == list("abcd")
 
 
 def test_a_source_that_is_not_there_is_not_made(source: Path) -> None:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -48,7 +48,9 @@ def map_in_rounds(
         yield from map_concurrently(act, some)
 
 
-def map_ahead(act: Callable[[_Item], _Value], items: Iterable[_Item], workers: int, *, name: str) -> Iterator[_Value]:
+def map_ahead(
+    act: Callable[[_Item], _Value], items: Iterable[_Item], workers: int, *, name: str
+) -> Generator[_Value, None, None]:
     """`act` on each item, in order; as many items are ahead of whoever asks as there are workers.
 
     What has not begun when an item or `act` raises, or nobody asks any more, is not begun.
