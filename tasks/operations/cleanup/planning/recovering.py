@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, InvalidLayoutError, LayoutliftError
-from tasks.oci.image_layout import digests_by_tag
+from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, LayoutliftError
 from tasks.oci.reference import REF_NAME, is_tag
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.layout_view import view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_lost
+from tasks.operations.cleanup.planning.earlier_tags import earlier_tags
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, RepositoryPlan, TagDecision
 from tasks.operations.reports.counts import counted
@@ -79,7 +79,8 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
     held = {blob.digest: blob.run for blob in tools.holdings.held(path)}
     broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view, held)) is not None}
     whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
-    earlier = _earlier_tags(tools, path, {each.descriptor.digest for each in whole if each.subject is None})
+    asked = {each.descriptor.digest for each in whole if each.subject is None}
+    earlier = earlier_tags(tools.old_indexes(path) if asked else (), asked)
     entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}, earlier))
     plan = RepositoryPlan(
         path=path,
@@ -143,32 +144,6 @@ def _gap(manifest: Manifest, graph: Graph, view: LayoutView, held: Mapping[Diges
 def _reason(entry: IndexEntry, earlier: Mapping[Digest, Collection[str]]) -> str:
     is_known = entry.tag in earlier.get(entry.descriptor.digest, ())
     return f"{_REASON}; an earlier index.json has it under this tag" if is_known else _REASON
-
-
-def _earlier_tags(tools: PlanTools, path: str, wanted: Collection[Digest]) -> Mapping[Digest, list[str]]:
-    """The tags that earlier indexes have for what is `wanted`; each tag counts as the newest of them has it.
-
-    As little is read as finds all of it. An index of which something can't be told says nothing.
-    """
-    meant: dict[str, Digest] = {}
-    missing = set(wanted)
-    indexes = iter(tools.old_indexes(path) if missing else ())
-    while missing and (raw := next(indexes, None)) is not None:
-        named = _named_in(raw)
-        meant = named | meant
-        missing -= set(named.values())
-    found: dict[Digest, list[str]] = {digest: [] for digest in wanted}
-    for tag, digest in meant.items():
-        if digest in found:
-            found[digest].append(tag)
-    return found
-
-
-def _named_in(raw: bytes) -> dict[str, Digest]:
-    try:
-        return digests_by_tag(raw) or {}
-    except InvalidLayoutError:
-        return {}  # as a writer left it that was cut off
 
 
 def _entries(

@@ -23,9 +23,9 @@ class Lost(PlannedLayout):
 
     def __init__(self) -> None:
         super().__init__()
-        self.before: list[dict[str, Json]] = []
-        """Tags of earlier indexes, the newest first; one without any can't be read."""
-        self.read: list[dict[str, Json]] = []
+        self.before: list[dict[str, Json] | list[Json]] = []
+        """Tags of earlier indexes, or their entries, the newest first; one without any can't be read."""
+        self.read: list[dict[str, Json] | list[Json]] = []
         self.stays = self.image("stays")
 
     def lost_image(self, layer: str, **fields: Any) -> Json:
@@ -45,10 +45,10 @@ class Lost(PlannedLayout):
 
     def old_indexes(self, path: str) -> Iterator[bytes]:
         assert path == APP
-        for entries in self.before:
-            self.read.append(entries)
-            manifests = [{**image, "annotations": {REF_NAME: tag}} for tag, image in entries.items()]
-            yield json.dumps({"schemaVersion": 2, "manifests": manifests}).encode() if entries else b"{"
+        for before in self.before:
+            self.read.append(before)
+            entries = before if isinstance(before, list) else [tagged(*each) for each in before.items()]
+            yield json.dumps({"schemaVersion": 2, "manifests": entries}).encode() if entries else b"{"
 
     def named(self) -> set[tuple[str | None, str]]:
         plan = self.recovery()
@@ -67,6 +67,10 @@ class Lost(PlannedLayout):
 @pytest.fixture
 def layout() -> Lost:
     return Lost()
+
+
+def tagged(tag: str, image: Json, **annotations: str) -> Json:
+    return {**image, "annotations": {REF_NAME: tag, **annotations}}
 
 
 def made_up(image: Json) -> tuple[str, str]:
@@ -99,6 +103,27 @@ def test_what_an_earlier_index_has_gets_its_tags_back_where_they_are_free(layout
 def test_no_more_earlier_indexes_are_read_than_find_what_is_lost(layout: Lost) -> None:
     layout.before = [{"v1": layout.lost_image("a")}, {"v2": layout.stays}]
     layout.recovery()
+    assert layout.read == layout.before[:1]
+
+
+def test_a_tag_that_moved_on_is_not_given_back_whatever_else_the_newer_index_has(layout: Lost) -> None:
+    lost, other = layout.lost_image("a"), layout.lost_image("b")
+    moved = tagged("moves", layout.stays)
+    twice = [tagged("latest", lost), tagged("latest", other)]
+    layout.before = [[moved, *twice], {"moves": lost, "latest": other, "v1": other}]
+    assert layout.named() == {made_up(lost), ("v1", other["digest"])}
+
+
+def test_a_tag_of_an_entry_that_is_broken_is_not_given_back(layout: Lost) -> None:
+    lost, other = layout.lost_image("a"), layout.lost_image("b")
+    layout.before = [[tagged("moves", {"digest": "none"})], {"moves": lost, "v1": other}]
+    assert layout.named() == {made_up(lost), ("v1", other["digest"])}
+
+
+def test_nothing_is_given_back_by_what_is_older_than_an_entry_that_hides_its_tag(layout: Lost) -> None:
+    lost, other = layout.lost_image("a"), layout.lost_image("b")
+    layout.before = [[{"digest": "none"}, tagged("v1", lost)], {"v2": other}]
+    assert layout.named() == {("v1", lost["digest"]), made_up(other)}
     assert layout.read == layout.before[:1]
 
 

@@ -1,0 +1,67 @@
+"""What tags earlier versions of an index have for manifests that the index names no more; pure."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError
+from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
+from tasks.oci.reference import REF_NAME, tag_of_annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from tasks.oci.descriptor import Descriptor
+    from tasks.oci.digest import Digest
+
+
+def earlier_tags(indexes: Iterable[bytes], wanted: Collection[Digest]) -> Mapping[Digest, list[str]]:
+    """The tags that earlier indexes, the newest first, have for what is `wanted`.
+
+    A tag counts as the newest of them has it, and as nobody's where that can't be told. As little is read as finds
+    all, and nothing behind an entry that hides what it is called: any tag may have moved by it.
+    """
+    meant: dict[str, Digest | None] = {}
+    missing = set(wanted)
+    left = iter(indexes if missing else ())
+    while missing and (raw := next(left, None)) is not None:
+        entries = _entries_in(raw)
+        named = _named_by(entries)
+        meant = named | meant
+        missing -= set(named.values())
+        if any(isinstance(entry, BrokenEntry) and entry.ref_name is None for entry in entries):
+            break
+    found: dict[Digest, list[str]] = {digest: [] for digest in wanted}
+    for tag, digest in meant.items():
+        if digest in found:
+            found[digest].append(tag)
+    return found
+
+
+def _entries_in(raw: bytes) -> list[Descriptor | BrokenEntry]:
+    try:
+        return list(iter_index(decode_index(raw)))
+    except InvalidLayoutError:
+        return []  # as a writer left it that was cut off
+
+
+def _named_by(entries: Iterable[Descriptor | BrokenEntry]) -> dict[str, Digest | None]:
+    """What each tag names; None where an entry of it is broken, or it has two digests."""
+    found: dict[str, Digest | None] = {}
+    for tag, digest in _tags_of(entries):
+        if found.setdefault(tag, digest) != digest:
+            found[tag] = None
+    return found
+
+
+def _tags_of(entries: Iterable[Descriptor | BrokenEntry]) -> Iterator[tuple[str, Digest | None]]:
+    for entry in entries:
+        if isinstance(entry, BrokenEntry):
+            annotations: Mapping[str, str] = {REF_NAME: entry.ref_name or ""}
+            digest = None
+        else:
+            annotations, digest = entry.annotations, entry.digest
+        if REF_NAME in annotations:
+            with suppress(InvalidReferenceError):
+                yield tag_of_annotations(annotations), digest
