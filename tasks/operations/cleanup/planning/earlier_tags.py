@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
-from tasks.oci.reference import REF_NAME, tag_of_annotations
+from tasks.oci.reference import REF_NAME, repository_of_annotations, tag_of_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
 
 
-def earlier_tags(indexes: Iterable[bytes], wanted: Collection[Digest]) -> Mapping[Digest, list[str]]:
-    """The tags that earlier indexes, the newest first, have for what is `wanted`.
+def earlier_tags(path: str, indexes: Iterable[bytes], wanted: Collection[Digest]) -> Mapping[Digest, list[str]]:
+    """The tags that earlier indexes of the layout at `path`, the newest first, have for what is `wanted`.
 
-    A tag counts as the newest of them has it, and as nobody's where that can't be told. As little is read as finds
-    all, and nothing behind an entry that hides what it is called: any tag may have moved by it.
+    A tag counts as the newest of them has it, and as nobody's where that can't be told, or it is that of another
+    image. As little is read as finds all, and nothing behind an entry that hides what it is called: any tag may have
+    moved by it.
     """
     meant: dict[str, Digest | None] = {}
     missing = set(wanted)
     left = iter(indexes if missing else ())
     while missing and (raw := next(left, None)) is not None:
         entries = _entries_in(raw)
-        named = _named_by(entries)
+        named = _named_by(path, entries)
         meant = named | meant
         missing -= set(named.values())
         if any(isinstance(entry, BrokenEntry) and entry.ref_name is None for entry in entries):
@@ -46,22 +47,23 @@ def _entries_in(raw: bytes) -> list[Descriptor | BrokenEntry]:
         return []  # as a writer left it that was cut off
 
 
-def _named_by(entries: Iterable[Descriptor | BrokenEntry]) -> dict[str, Digest | None]:
-    """What each tag names; None where an entry of it is broken, or it has two digests."""
+def _named_by(path: str, entries: Iterable[Descriptor | BrokenEntry]) -> dict[str, Digest | None]:
+    """What each tag names; None where an entry of it is broken or of another image, or it has two digests."""
     found: dict[str, Digest | None] = {}
-    for tag, digest in _tags_of(entries):
+    for tag, digest in _tags_of(path, entries):
         if found.setdefault(tag, digest) != digest:
             found[tag] = None
     return found
 
 
-def _tags_of(entries: Iterable[Descriptor | BrokenEntry]) -> Iterator[tuple[str, Digest | None]]:
+def _tags_of(path: str, entries: Iterable[Descriptor | BrokenEntry]) -> Iterator[tuple[str, Digest | None]]:
     for entry in entries:
         if isinstance(entry, BrokenEntry):
             annotations: Mapping[str, str] = {REF_NAME: entry.ref_name or ""}
             digest = None
         else:
-            annotations, digest = entry.annotations, entry.digest
+            annotations = entry.annotations
+            digest = entry.digest if repository_of_annotations(annotations) in {None, path} else None
         if REF_NAME in annotations:
             with suppress(InvalidReferenceError):
                 yield tag_of_annotations(annotations), digest

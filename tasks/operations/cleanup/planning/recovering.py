@@ -80,7 +80,7 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
     broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view, held)) is not None}
     whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
     asked = {each.descriptor.digest for each in whole if each.subject is None}
-    earlier = earlier_tags(tools.old_indexes(path) if asked else (), asked)
+    earlier = earlier_tags(path, tools.old_indexes(path) if asked else (), asked)
     entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}, earlier))
     plan = RepositoryPlan(
         path=path,

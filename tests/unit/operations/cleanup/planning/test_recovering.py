@@ -120,6 +120,15 @@ def test_a_tag_of_an_entry_that_is_broken_is_not_given_back(layout: Lost) -> Non
     assert layout.named() == {made_up(lost), ("v1", other["digest"])}
 
 
+def test_of_a_layout_of_many_images_no_tag_comes_back_without_its_image(layout: Lost) -> None:
+    others = [layout.lost_image(layer) for layer in "abc"]
+    own = layout.lost_image("d")
+    by_name = {"io.containerd.image.name": "docker.io/library/alpine:3.1"}
+    entries = [tagged("3.1", others[0], **by_name), tagged("localhost/nginx:3.2", others[1])]
+    layout.before = [[*entries, tagged(f"registry.example.com/{APP}:v1", own)], {"3.2": others[2]}]
+    assert layout.named() == {*map(made_up, others), ("v1", own["digest"])}
+
+
 def test_nothing_is_given_back_by_what_is_older_than_an_entry_that_hides_its_tag(layout: Lost) -> None:
     lost, other = layout.lost_image("a"), layout.lost_image("b")
     layout.before = [[{"digest": "none"}, tagged("v1", lost)], {"v2": other}]
