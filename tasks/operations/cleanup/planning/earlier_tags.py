@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
 
 
-def earlier_tags(path: str, indexes: Iterable[bytes], wanted: Collection[Digest]) -> Mapping[Digest, list[str]]:
-    """The tags that earlier indexes of the layout at `path`, the newest first, have for what is `wanted`.
+def earlier_tags(
+    path: str, indexes: Iterable[bytes], wanted: Collection[Digest], asked: Collection[Digest]
+) -> Mapping[Digest, list[str]]:
+    """The tags of what is `asked`, as far as it has any in earlier indexes of the layout at `path`, the newest first.
 
     A tag counts as the newest of them has it, and as nobody's where that can't be told, or it is that of another
-    image. As little is read as finds all, and nothing behind an entry that hides what it is called: any tag may have
-    moved by it.
+    image. As little is read as finds all that is `wanted`, and nothing behind an entry that hides what it is called:
+    any tag may have moved by it.
     """
     meant: dict[str, Digest | None] = {}
     missing = set(wanted)
-    left = iter(indexes if missing else ())
+    left = iter(indexes)
     while missing and (raw := next(left, None)) is not None:
         entries = _entries_in(raw)
         named = _named_by(path, entries)
@@ -33,10 +35,10 @@ def earlier_tags(path: str, indexes: Iterable[bytes], wanted: Collection[Digest]
         missing -= set(named.values())
         if any(isinstance(entry, BrokenEntry) and entry.ref_name is None for entry in entries):
             break
-    found: dict[Digest, list[str]] = {digest: [] for digest in wanted}
+    found: dict[Digest, list[str]] = {}
     for tag, digest in meant.items():
-        if digest in found:
-            found[digest].append(tag)
+        if digest is not None and digest in asked:
+            found.setdefault(digest, []).append(tag)
     return found
 
 

@@ -23,7 +23,7 @@ from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Container, Iterator, Mapping
 
     from tasks.file_ports import StoredFile
     from tasks.oci.digest import Digest
@@ -75,13 +75,12 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
     roots = [manifest.descriptor for manifest in lost]
     graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
     parts = graph.parents()
-    top = [manifest for manifest in lost if manifest.descriptor.digest not in parts]
+    earlier = _earlier_tags(tools, path, lost, parts)
+    named = [each for each in lost if each.descriptor.digest not in parts or each.descriptor.digest in earlier]
     held = {blob.digest: blob.run for blob in tools.holdings.held(path)}
-    broken = {m.descriptor.digest: gap for m in top if (gap := _gap(m, graph, view, held)) is not None}
-    whole = [manifest for manifest in top if manifest.descriptor.digest not in broken]
-    asked = {each.descriptor.digest for each in whole if each.subject is None}
-    earlier = earlier_tags(path, tools.old_indexes(path) if asked else (), asked)
-    entries = tuple(_entries(whole, {entry.tag for entry in view.entries if entry.tag is not None}, earlier))
+    broken = {m.descriptor.digest: gap for m in named if (gap := _gap(m, graph, view, held)) is not None}
+    whole = [manifest for manifest in named if manifest.descriptor.digest not in broken]
+    entries = tuple(_entries(whole, parts, {entry.tag for entry in view.entries if entry.tag is not None}, earlier))
     plan = RepositoryPlan(
         path=path,
         etag=view.etag,
@@ -141,15 +140,30 @@ def _gap(manifest: Manifest, graph: Graph, view: LayoutView, held: Mapping[Diges
     return f"needs {gone[0]}, which is gone" if gone else None
 
 
+def _earlier_tags(
+    tools: PlanTools, path: str, lost: list[Manifest], parts: Container[Digest]
+) -> Mapping[Digest, list[str]]:
+    """The tags that lost manifests had; parts of an index, which come back with it, had some besides at most."""
+    asked = {manifest.descriptor.digest for manifest in lost if manifest.subject is None}
+    wanted = {digest for digest in asked if digest not in parts}
+    return earlier_tags(path, tools.old_indexes(path) if wanted else (), wanted, asked)
+
+
 def _reason(entry: IndexEntry, earlier: Mapping[Digest, Collection[str]]) -> str:
     is_known = entry.tag in earlier.get(entry.descriptor.digest, ())
     return f"{_REASON}; an earlier index.json has it under this tag" if is_known else _REASON
 
 
 def _entries(
-    manifests: list[Manifest], taken: Collection[str], earlier: Mapping[Digest, Collection[str]]
+    manifests: list[Manifest],
+    parts: Container[Digest],
+    taken: Collection[str],
+    earlier: Mapping[Digest, Collection[str]],
 ) -> Iterator[IndexEntry]:
-    """The new entries, under tags of before that are free; what refers to something else needs none to be found."""
+    """The new entries, under tags of before that are free.
+
+    What refers to something else needs no tag to be found, and parts of an index none but those that they had.
+    """
     used = set(taken)
     for manifest in manifests:
         descriptor = manifest.descriptor
@@ -159,6 +173,7 @@ def _entries(
         if free := [tag for tag in earlier.get(descriptor.digest, ()) if tag not in used]:
             used.update(free)
             yield from (IndexEntry(tag, descriptor) for tag in free)
+        if free or descriptor.digest in parts:
             continue
         wanted = manifest.annotations.get(REF_NAME, "")
         if not is_tag(wanted) or wanted in used:

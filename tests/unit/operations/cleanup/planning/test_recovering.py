@@ -164,6 +164,25 @@ def test_parts_come_back_with_what_they_are_part_of_and_referrers_without_a_name
     }
 
 
+def test_parts_of_an_index_get_the_tags_back_that_they_had_and_no_other(layout: Lost) -> None:
+    parts = amd64, arm64, _ = [layout.lost_image(layer) for layer in "abc"]
+    index = layout.lost_index(*parts)
+    layout.before = [{"v1": index, "v1-amd64": amd64, "v1-arm64": arm64, "stays": arm64}]
+    named = {("v1", index["digest"]), ("v1-amd64", amd64["digest"]), ("v1-arm64", arm64["digest"])}
+    assert layout.named() == named
+    layout.before = []
+    assert layout.named() == {made_up(index)}
+
+
+def test_a_part_that_had_a_tag_is_named_also_where_its_index_is_not_whole(layout: Lost) -> None:
+    whole, gone = layout.lost_image("a"), layout.lost_image("b")
+    index = layout.lost_index(whole, gone)
+    layout.files._files.pop(layout.place(gone["digest"]))
+    layout.before = [{"v1": index, "v1-amd64": whole}]
+    assert layout.named() == {("v1-amd64", whole["digest"])}
+    assert layout.gaps().keys() == {index["digest"]}
+
+
 def test_a_part_of_what_is_named_is_not_lost(layout: Lost) -> None:
     index = layout.lost_index(layout.lost_index(layout.lost_image("a"), layout.lost_image("b")))
     layout.entries.append({**index, "annotations": {REF_NAME: "all"}})
