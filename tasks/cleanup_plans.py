@@ -96,10 +96,10 @@ def open_files(source: str, access: BucketAccess, stop: Stop, layouts: Source) -
     return BucketFiles(S3Bucket(make_client(access), address.bucket, access, stop=stop), address)
 
 
-def _old_indexes(source: str, access: BucketAccess, stop: Stop) -> Callable[[str], Iterable[bytes]]:
+def _old_indexes(source: str, access: BucketAccess, stop: Stop) -> Callable[[str, float], Iterable[bytes]]:
     """See `PlanTools.old_indexes`; a bucket is opened for that once somebody asks."""
     if not is_bucket(source):
-        return lambda _: ()
+        return lambda _path, _since: ()
 
     @cache
     def opened() -> OldContents:
@@ -111,7 +111,7 @@ def _old_indexes(source: str, access: BucketAccess, stop: Stop) -> Callable[[str
         bucket = VersionedS3Bucket(make_client(access), address.bucket, access, below=address.prefix, stop=stop)
         return OldContents(bucket, address)
 
-    return lambda path: opened().of(path, "index.json")
+    return lambda path, since: opened().of(path, "index.json", since)
 
 
 @dataclass(frozen=True, slots=True)

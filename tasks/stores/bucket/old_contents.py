@@ -20,6 +20,10 @@ logger = logging.getLogger(__name__)
 
 MOST_VERSIONS = 200
 """As many of one file are read at most: an index has a version for each push that there ever was."""
+MOST_BYTES = 64 * 1024 * 1024
+"""After as many no further version is read: they are read one after another, and each holds all entries."""
+_SLACK = 60.0
+"""Seconds: some stores note times to the second alone, or by the clocks of several machines."""
 
 _UNREAD = "earlier versions of %s are not looked at: %s"
 _NEEDED = "s3:ListBucketVersions and s3:GetObjectVersion are needed for that"
@@ -32,20 +36,29 @@ class OldContents:
         self._bucket = bucket
         self._address = address
 
-    def of(self, folder: str, name: str) -> Iterator[bytes]:
-        """What a file held before, the newest first.
+    def of(self, folder: str, name: str, since: float) -> Iterator[bytes]:
+        """What a file held before, the newest first, back to what was written at `since`.
 
         Raises:
             SourceUnavailableError: the bucket is not there.
         """
         key = self._address.key(folder, name)
         try:
-            for version in islice(self._bucket.list_versions(key), MOST_VERSIONS):
-                if version.key == key and not (version.is_latest or version.is_marker):
-                    yield self._bucket.read_version(version, MAX_INDEX_SIZE)
+            yield from self._read(key, since - _SLACK)
         except SourceUnavailableError:
             raise
         except DeniedError as error:
             logger.warning(_UNREAD, self._bucket.name_of(key), f"{error.denied}; {_NEEDED}")
         except (SourceError, ContentError) as error:
             logger.warning(_UNREAD, self._bucket.name_of(key), error)
+
+    def _read(self, key: str, since: float) -> Iterator[bytes]:
+        left = MOST_BYTES
+        for version in islice(self._bucket.list_versions(key), MOST_VERSIONS):
+            if version.key != key or version.is_latest or version.is_marker:
+                continue
+            if left <= 0 or (version.modified is not None and version.modified < since):
+                return
+            raw = self._bucket.read_version(version, MAX_INDEX_SIZE)
+            left -= len(raw)
+            yield raw

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
-    """One version of an object, or the marker that says it was deleted."""
+    """One version of an object, or the marker that says it was deleted.
+
+    `modified` is in seconds since 1970, None where the store does not say.
+    """
 
     key: str
     version: str
     is_marker: bool
     is_latest: bool
+    modified: float | None
 
 
 class VersionedS3Bucket(S3Bucket):
@@ -63,4 +67,5 @@ class VersionedS3Bucket(S3Bucket):
 
 
 def _version(found: Any, *, is_marker: bool) -> ObjectVersion:
-    return ObjectVersion(found["Key"], found["VersionId"], is_marker, found["IsLatest"])
+    modified = found["LastModified"].timestamp() if "LastModified" in found else None
+    return ObjectVersion(found["Key"], found["VersionId"], is_marker, found["IsLatest"], modified)

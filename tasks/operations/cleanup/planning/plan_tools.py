@@ -30,8 +30,9 @@ class PlanTools:
     map_concurrently: MapConcurrently
     protected: frozenset[Digest] = frozenset()
     gate: Gate | None = None
-    old_indexes: Callable[[str], Iterable[bytes]] = lambda _: ()
-    """What the index of the layout at a path was before, the newest first, as far as its store keeps that."""
+    old_indexes: Callable[[str, float], Iterable[bytes]] = lambda _path, _since: ()
+    """What the index of the layout at a path was before, the newest first, as far as its store keeps that, and back
+    to a time by the store's clock."""
     shared: SharedContent = field(init=False)
 
     def __post_init__(self) -> None:

@@ -75,7 +75,7 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
     roots = [manifest.descriptor for manifest in lost]
     graph = read_graph(tools.source, path, roots, view.blobs, tools.map_concurrently)
     parts = graph.parents()
-    earlier = _earlier_tags(tools, path, lost, parts)
+    earlier = _earlier_tags(tools, view, lost, parts)
     named = [each for each in lost if each.descriptor.digest not in parts or each.descriptor.digest in earlier]
     held = {blob.digest: blob.run for blob in tools.holdings.held(path)}
     broken = {m.descriptor.digest: gap for m in named if (gap := _gap(m, graph, view, held)) is not None}
@@ -141,12 +141,18 @@ def _gap(manifest: Manifest, graph: Graph, view: LayoutView, held: Mapping[Diges
 
 
 def _earlier_tags(
-    tools: PlanTools, path: str, lost: list[Manifest], parts: Container[Digest]
+    tools: PlanTools, view: LayoutView, lost: list[Manifest], parts: Container[Digest]
 ) -> Mapping[Digest, list[str]]:
-    """The tags that lost manifests had; parts of an index, which come back with it, had some besides at most."""
+    """The tags that lost manifests had; parts of an index, which come back with it, had some besides at most.
+
+    No index had a manifest before that was stored.
+    """
     asked = {manifest.descriptor.digest for manifest in lost if manifest.subject is None}
     wanted = {digest for digest in asked if digest not in parts}
-    return earlier_tags(path, tools.old_indexes(path) if wanted else (), wanted, asked)
+    if not wanted:
+        return {}
+    since = min(view.blobs[digest].modified for digest in wanted)
+    return earlier_tags(view.path, tools.old_indexes(view.path, since), wanted, asked)
 
 
 def _reason(entry: IndexEntry, earlier: Mapping[Digest, Collection[str]]) -> str:

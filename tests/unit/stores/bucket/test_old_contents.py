@@ -7,6 +7,7 @@ from mypy_boto3_s3 import S3Client
 
 from tasks.oci.errors import SourceUnavailableError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
+from tasks.stores.bucket import old_contents
 from tasks.stores.bucket.old_contents import OldContents
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_errors import DeniedError
@@ -20,9 +21,9 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
         yield client
 
 
-def old(client: S3Client) -> list[bytes]:
+def old(client: S3Client, since: float = 0.0) -> list[bytes]:
     bucket = VersionedS3Bucket(client, "bucket", BucketAccess())
-    return list(OldContents(bucket, BucketAddress.parse("s3://bucket/below")).of("app", "index.json"))
+    return list(OldContents(bucket, BucketAddress.parse("s3://bucket/below")).of("app", "index.json", since))
 
 
 def write(client: S3Client, *contents: bytes) -> None:
@@ -42,6 +43,21 @@ def test_what_was_there_before_comes_the_newest_first(client: S3Client) -> None:
     client.put_object(Bucket="bucket", Key="below/app/index.json.old", Body=b"another")
     client.put_object(Bucket="bucket", Key="below/app/index.json.old", Body=b"another")
     assert old(client) == [b"two", b"one"]
+
+
+def test_what_was_written_before_what_is_lost_is_not_read(client: S3Client) -> None:
+    keep_versions(client)
+    write(client, b"one", b"two")
+    now = client.head_object(Bucket="bucket", Key="below/app/index.json")["LastModified"].timestamp()
+    assert old(client, now) == [b"one"], "clocks may differ a little"
+    assert old(client, now + 3600) == []
+
+
+def test_no_more_is_read_than_some_megabytes(client: S3Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_versions(client)
+    write(client, b"one", b"two", b"three", b"four")
+    monkeypatch.setattr(old_contents, "MOST_BYTES", 6)
+    assert old(client) == [b"three", b"two"]
 
 
 def test_a_bucket_without_versions_has_nothing_of_before(client: S3Client) -> None:

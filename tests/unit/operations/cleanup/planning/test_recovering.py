@@ -26,6 +26,8 @@ class Lost(PlannedLayout):
         self.before: list[dict[str, Json] | list[Json]] = []
         """Tags of earlier indexes, or their entries, the newest first; one without any can't be read."""
         self.read: list[dict[str, Json] | list[Json]] = []
+        self.replaced = self.time
+        """When the last of them was written."""
         self.stays = self.image("stays")
 
     def lost_image(self, layer: str, **fields: Any) -> Json:
@@ -43,9 +45,9 @@ class Lost(PlannedLayout):
         tools = PlanTools(source, self.files, Holdings(self.files), rules, map, old_indexes=self.old_indexes)
         return plan_recovery(tools, APP).plan
 
-    def old_indexes(self, path: str) -> Iterator[bytes]:
+    def old_indexes(self, path: str, since: float) -> Iterator[bytes]:
         assert path == APP
-        for before in self.before:
+        for before in self.before if since <= self.replaced else ():
             self.read.append(before)
             entries = before if isinstance(before, list) else [tagged(*each) for each in before.items()]
             yield json.dumps({"schemaVersion": 2, "manifests": entries}).encode() if entries else b"{"
@@ -140,6 +142,18 @@ def test_where_nothing_is_lost_no_earlier_index_is_read(layout: Lost) -> None:
     layout.before = [{"v1": layout.stays}]
     layout.recovery()
     assert layout.read == []
+
+
+def test_what_was_stored_after_all_earlier_indexes_has_none_read(layout: Lost) -> None:
+    layout.before = [{"v1": layout.stays}] * 200
+    layout.time += 1
+    new = layout.lost_image("a")
+    assert layout.named() == {made_up(new)}
+    assert layout.read == []
+    layout.time -= 1
+    old = layout.lost_image("b")
+    assert layout.named() == {made_up(new), made_up(old)}
+    assert layout.read[:200] == layout.before
 
 
 def test_of_two_that_say_the_same_name_one_gets_it(layout: Lost) -> None:
