@@ -6,7 +6,6 @@ import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from tasks.endpoints import (
@@ -20,6 +19,7 @@ from tasks.endpoints import (
     source_identity,
 )
 from tasks.oci.errors import ConfigurationError, InterruptedRunError
+from tasks.old_indexes import old_indexes
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import PolicyChoice
 from tasks.operations.cleanup.planning.gate import Gate
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.planning.limits import LimitCheck
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
-    from tasks.stores.bucket.old_contents import OldContents
     from tasks.stores.pacing import Stop
     from tasks.stores.registry.credentials import Credentials
 
@@ -94,24 +93,6 @@ def open_files(source: str, access: BucketAccess, stop: Stop, layouts: Source) -
 
     address = BucketAddress.parse(source)
     return BucketFiles(S3Bucket(make_client(access), address.bucket, access, stop=stop), address)
-
-
-def _old_indexes(source: str, access: BucketAccess, stop: Stop) -> Callable[[str, float], Iterable[bytes]]:
-    """See `PlanTools.old_indexes`; a bucket is opened for that once somebody asks."""
-    if not is_bucket(source):
-        return lambda _path, _since: ()
-
-    @cache
-    def opened() -> OldContents:
-        from tasks.stores.bucket.old_contents import OldContents  # noqa: PLC0415 - directories don't wait for the SDK
-        from tasks.stores.bucket.s3_client import make_client  # noqa: PLC0415
-        from tasks.stores.bucket.s3_versions import VersionedS3Bucket  # noqa: PLC0415
-
-        address = BucketAddress.parse(source)
-        bucket = VersionedS3Bucket(make_client(access), address.bucket, access, below=address.prefix, stop=stop)
-        return OldContents(bucket, address)
-
-    return lambda path, since: opened().of(path, "index.json", since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +171,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         with let_in(options.source):
             holdings = Holdings(files)
         rules = BlobRules(files.now(), policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
-        old = _old_indexes(options.source, access, stop)
+        old = old_indexes(options.source, access, stop)
         tools = PlanTools(source, files, holdings, rules, readers.map, policy.protected_digests, gate, old)
         yield Planner(source, tools, stop)
 

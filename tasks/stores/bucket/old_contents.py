@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ContentError, SourceError, SourceUnavailableError
+from tasks.oci.errors import ContentError, ContentNotFoundError, SourceError, SourceUnavailableError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
-from tasks.stores.bucket.s3_errors import DeniedError
+from tasks.stores.bucket.s3_errors import DeniedError, NotKnownError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.stores.bucket.s3_address import BucketAddress
-    from tasks.stores.bucket.s3_versions import VersionedS3Bucket
+    from tasks.stores.bucket.s3_versions import ObjectVersion, VersionedS3Bucket
 
 logger = logging.getLogger(__name__)
 
@@ -30,11 +31,16 @@ _NEEDED = "s3:ListBucketVersions and s3:GetObjectVersion are needed for that"
 
 
 class OldContents:
-    """Reads earlier versions; who may not is told so once for each file, and learns nothing of before."""
+    """Reads earlier versions; who may not is told so once, and learns nothing of before.
+
+    Of a store that knows none nothing is said: it keeps none either.
+    """
 
     def __init__(self, bucket: VersionedS3Bucket, address: BucketAddress) -> None:
         self._bucket = bucket
         self._address = address
+        self._is_denied = False
+        self._telling = Lock()
 
     def of(self, folder: str, name: str, since: float) -> Iterator[bytes]:
         """What a file held before, the newest first, back to what was written at `since`.
@@ -43,12 +49,16 @@ class OldContents:
             SourceUnavailableError: the bucket is not there.
         """
         key = self._address.key(folder, name)
+        if self._is_denied:
+            return
         try:
             yield from self._read(key, since - _SLACK)
         except SourceUnavailableError:
             raise
+        except NotKnownError:
+            return
         except DeniedError as error:
-            logger.warning(_UNREAD, self._bucket.name_of(key), f"{error.denied}; {_NEEDED}")
+            self._tell_denied(name, error)
         except (SourceError, ContentError) as error:
             logger.warning(_UNREAD, self._bucket.name_of(key), error)
 
@@ -59,6 +69,18 @@ class OldContents:
                 continue
             if left <= 0 or (version.modified is not None and version.modified < since):
                 return
-            raw = self._bucket.read_version(version, MAX_INDEX_SIZE)
-            left -= len(raw)
-            yield raw
+            if (raw := self._content(version)) is not None:
+                left -= len(raw)
+                yield raw
+
+    def _content(self, version: ObjectVersion) -> bytes | None:
+        try:
+            return self._bucket.read_version(version, MAX_INDEX_SIZE)
+        except ContentNotFoundError:
+            return None  # a lifecycle rule took it since it was listed
+
+    def _tell_denied(self, name: str, error: DeniedError) -> None:
+        with self._telling:
+            if not self._is_denied:
+                self._is_denied = True
+                logger.warning(_UNREAD, f"any {name}", f"{error.denied}; {_NEEDED}")

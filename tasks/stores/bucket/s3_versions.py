@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.oci.errors import SizeMismatchError
+from tasks.oci.errors import LayoutliftError, SizeMismatchError, SourceError
 from tasks.stores.bucket.s3_answers import next_place, with_all
 from tasks.stores.bucket.s3_bucket import S3Bucket
 
@@ -56,14 +56,21 @@ class VersionedS3Bucket(S3Bucket):
 
         def read(**wanted: Any) -> bytes:
             answer: Any = self._client.get_object(**wanted)
-            if answer["ContentLength"] > limit:
+            size = answer.get("ContentLength")
+            if size is None or size > limit:
                 answer["Body"].close()
-                raise SizeMismatchError(f"{name} was larger than the {limit} bytes that it may have")
+                raise _unread(name, size, limit)
             return bytes(answer["Body"].read())
 
         name = self.name_of(version.key)
         raw: bytes = self._ask(read, name, Key=version.key, VersionId=version.version, **self._more)
         return raw
+
+
+def _unread(name: str, size: int | None, limit: int) -> LayoutliftError:
+    if size is None:
+        return SourceError(f"the store does not say how large {name} was")
+    return SizeMismatchError(f"{name} was larger than the {limit} bytes that it may have")
 
 
 def _version(found: Any, *, is_marker: bool) -> ObjectVersion:

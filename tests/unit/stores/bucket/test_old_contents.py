@@ -1,6 +1,6 @@
 """Of a bucket that keeps versions, what a file held before is read, the newest first; who may not is told so."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from mypy_boto3_s3 import S3Client
@@ -10,8 +10,8 @@ from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.bucket import old_contents
 from tasks.stores.bucket.old_contents import OldContents
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-from tasks.stores.bucket.s3_errors import DeniedError
-from tasks.stores.bucket.s3_versions import VersionedS3Bucket
+from tasks.stores.bucket.s3_errors import DeniedError, NotKnownError
+from tasks.stores.bucket.s3_versions import ObjectVersion, VersionedS3Bucket
 from tests.support.buckets import moto_bucket
 
 
@@ -72,18 +72,63 @@ def test_what_can_t_be_an_index_ends_the_look_and_is_told(client: S3Client, capl
     assert "earlier versions of below/app/index.json are not looked at" in caplog.text
 
 
-def test_who_may_not_list_versions_is_told_so_and_a_bucket_that_is_away_is_an_error(
+def test_a_version_that_is_gone_by_now_ends_nothing(
     client: S3Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for error in (DeniedError("bucket", "AccessDenied"), SourceUnavailableError("away")):
+    keep_versions(client)
+    write(client, b"one", b"two", b"three")
+    listed = list(VersionedS3Bucket(client, "bucket", BucketAccess()).list_versions("below/"))
+    monkeypatch.setattr(VersionedS3Bucket, "list_versions", lambda *_: iter(listed))
+    client.delete_object(Bucket="bucket", Key=listed[1].key, VersionId=listed[1].version)
+    assert (old(client), caplog.text) == ([b"one"], "")
 
-        def refuse(*_: object, error: Exception = error) -> None:
-            raise error
 
-        monkeypatch.setattr(VersionedS3Bucket, "list_versions", refuse)
-        if isinstance(error, DeniedError):
-            assert old(client) == []
-            assert "denied (AccessDenied); s3:ListBucketVersions" in caplog.text
-        else:
-            with pytest.raises(SourceUnavailableError):
-                old(client)
+def test_a_store_that_does_not_say_how_large_a_version_was_is_told_so(
+    client: S3Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_versions(client)
+    write(client, b"one", b"two")
+    get = client.get_object
+    monkeypatch.setattr(
+        client, "get_object", lambda **wanted: {k: v for k, v in get(**wanted).items() if k != "ContentLength"}
+    )
+    assert old(client) == []
+    assert "does not say how large below/app/index.json was" in caplog.text
+
+
+def refusing(error: Exception, asked: list[str]) -> Callable[..., Iterator[ObjectVersion]]:
+    def list_versions(_: VersionedS3Bucket, key: str) -> Iterator[ObjectVersion]:
+        asked.append(key)
+        raise error
+
+    return list_versions
+
+
+@pytest.mark.parametrize(
+    ("error", "asks", "told"),
+    [
+        (DeniedError("bucket", "AccessDenied"), 1, ["denied (AccessDenied); s3:ListBucketVersions"]),
+        (NotKnownError("NotImplemented"), 2, []),
+    ],
+)
+def test_who_can_t_list_versions_is_told_so_once_where_there_may_be_any(
+    error: Exception,
+    asks: int,
+    told: list[str],
+    client: S3Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(VersionedS3Bucket, "list_versions", refusing(error, asked))
+    bucket = VersionedS3Bucket(client, "bucket", BucketAccess())
+    contents = OldContents(bucket, BucketAddress.parse("s3://bucket"))
+    assert [list(contents.of(path, "index.json", 0.0)) for path in ("a", "b")] == [[], []]
+    assert len(asked) == asks
+    assert [any(part in message for part in told) for message in caplog.messages] == [True] * len(told)
+
+
+def test_a_bucket_that_is_away_is_an_error(client: S3Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VersionedS3Bucket, "list_versions", refusing(SourceUnavailableError("away"), []))
+    with pytest.raises(SourceUnavailableError):
+        old(client)
