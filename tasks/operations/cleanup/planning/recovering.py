@@ -8,6 +8,7 @@ else it comes back under a tag of ours, to be renamed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
@@ -166,20 +167,20 @@ def _entries(
     taken: Collection[str],
     earlier: Mapping[Digest, Collection[str]],
 ) -> Iterator[IndexEntry]:
-    """The new entries, under tags of before that are free.
+    """The new entries, under tags of before that are free, and else under none that another had before.
 
     What refers to something else needs no tag to be found, and parts of an index none but those that they had.
     """
-    used = set(taken)
+    free = {digest: [tag for tag in tags if tag not in taken] for digest, tags in earlier.items()}
+    used = {*taken, *chain(*free.values())}
     for manifest in manifests:
         descriptor = manifest.descriptor
         if manifest.subject is not None:
             yield IndexEntry(None, descriptor)
             continue
-        if free := [tag for tag in earlier.get(descriptor.digest, ()) if tag not in used]:
-            used.update(free)
-            yield from (IndexEntry(tag, descriptor) for tag in free)
-        if free or descriptor.digest in parts:
+        had = free.get(descriptor.digest, ())
+        yield from (IndexEntry(tag, descriptor) for tag in had)
+        if had or descriptor.digest in parts:
             continue
         wanted = manifest.annotations.get(REF_NAME, "")
         if not is_tag(wanted) or wanted in used:

@@ -102,6 +102,13 @@ def test_what_an_earlier_index_has_gets_its_tags_back_where_they_are_free(layout
     assert not reasons[made_up(moved)[0]]
 
 
+def test_a_manifest_s_own_word_takes_no_tag_that_an_earlier_index_has_for_another(layout: Lost) -> None:
+    images = [layout.lost_image(layer, annotations={REF_NAME: "v1"}) for layer in "ab"]
+    for had, other in (images, images[::-1]):  # whichever digest comes first
+        layout.before = [{"v1": had}]
+        assert layout.named() == {("v1", had["digest"]), made_up(other)}
+
+
 def test_no_more_earlier_indexes_are_read_than_find_what_is_lost(layout: Lost) -> None:
     layout.before = [{"v1": layout.lost_image("a")}, {"v2": layout.stays}]
     layout.recovery()
