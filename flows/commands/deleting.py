@@ -62,7 +62,10 @@ def delete(
 @_apply
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")
 def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
-    """Find manifests of SOURCE that no index names any more, and with --apply name them again."""
+    """Find manifests of SOURCE that no index names any more, and with --apply name them again.
+
+    In a bucket that keeps versions, they get the tags back that an earlier index.json has for them.
+    """
     from flows.course.deleting import plan_recover  # noqa: PLC0415 - not for --help
 
     parameters = checked(RecoverParameters, given)
