@@ -35,7 +35,10 @@ def stop() -> None:
 
 @server.command()
 def status() -> None:
-    """Say whether the server runs, and where its dashboard is; ends with 1 where none does."""
+    """Say whether the server runs, and where its dashboard is.
+
+    Ends with 1 where none does.
+    """
     from flows.server import prefect_server  # noqa: PLC0415
 
     found = prefect_server.status()
