@@ -17,6 +17,8 @@ OTHER_USER = 4711
 
 def put(folder: Path, name: str, script: str = "") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
+    for made in (folder, folder.parent):  # whatever the umask
+        made.chmod(0o755)
     program = folder / name
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -56,6 +58,8 @@ def test_ci_takes_what_lies_beside_the_clone_where_nobody_else_could_have_put_it
         assert taken(tmp_path) == "", path
         path.chmod(mode)
     assert taken(tmp_path) == str(program.parent)
+    (program.parent / "gone").symlink_to("nowhere")
+    assert taken(tmp_path) == str(program.parent), "a link that leads nowhere is no program"
     (tmp_path / "shared").rename(tmp_path / "elsewhere")
     (tmp_path / "shared").symlink_to("elsewhere")
     assert taken(tmp_path) == str(tmp_path / "elsewhere" / "bin"), "a link may be another one in a moment"
