@@ -53,10 +53,13 @@ def keep_rights(descriptor: int, before: os.stat_result) -> None:
     """Give a new file the owner and rights of what it takes the place of, whose readers are to go on with it."""
     ours = os.fstat(descriptor)
     if (before.st_uid, before.st_gid) != (ours.st_uid, ours.st_gid):
-        with contextlib.suppress(PermissionError):  # only root may give a file away
+        with contextlib.suppress(OSError):  # only root may give a file away, and not to ids that a container lacks
             os.fchown(descriptor, before.st_uid, before.st_gid)
-    if (rights := before.st_mode & 0o777) != ours.st_mode & 0o777:  # not every mount can change them
-        os.fchmod(descriptor, rights)
+    rights, given = before.st_mode & 0o777, ours.st_mode & 0o777
+    if rights != given:
+        may_stay = contextlib.suppress(OSError) if not given & ~rights else contextlib.nullcontext()
+        with may_stay:  # not every mount can change them; nobody may read more than before
+            os.fchmod(descriptor, rights)
 
 
 def _opened_as_it_is(path: Path) -> BinaryIO:

@@ -1,11 +1,14 @@
 """A file is there whole or not at all, and nothing else than a file is ever put in another's place."""
 
+import errno
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +18,7 @@ from tasks.operations.cleanup.values import Limits, PlanHeader, PlanKind, Timing
 from tasks.ports import Metric, MetricKind
 from tasks.stores import whole_files
 from tasks.stores.metrics_file import MetricsFile
-from tasks.stores.whole_files import whole_or_not_at_all
+from tasks.stores.whole_files import keep_rights, whole_or_not_at_all
 
 HEADER = PlanHeader("p1", PlanKind.CLEANUP, "/tree", 1.0, Limits(), Timing(1.0, 2.0))
 
@@ -94,6 +97,21 @@ def test_a_name_as_long_as_names_can_be_is_written(name: str, tmp_path: Path) ->
     with whole_or_not_at_all(tmp_path / name) as out:
         out.write(b"report")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP, errno.EPERM])
+def test_an_owner_that_a_system_does_not_know_costs_no_report(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container without the ids of its volume's files; rights may stay where none may read more by that."""
+    (tmp_path / "file").write_text("before")
+    before = os.stat_result([0o100666, 1, 1, 1, 4711, 4711, 0, 0, 0, 0])
+    for name in ("fchown", "fchmod"):
+        monkeypatch.setattr(whole_files.os, name, Mock(side_effect=OSError(error, os.strerror(error))))
+    with (tmp_path / "file").open("rb") as file:
+        keep_rights(file.fileno(), before)
+        with pytest.raises(OSError, match=re.escape(os.strerror(error))):
+            keep_rights(file.fileno(), os.stat_result([0o100600, 1, 1, 1, 0, 0, 0, 0, 0, 0]))
 
 
 @pytest.mark.parametrize("write", WRITERS)
