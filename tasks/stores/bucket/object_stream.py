@@ -170,7 +170,11 @@ class _Parts:
         except IndexError:
             whole = bytearray(self.part_size)
         buffer, filled = memoryview(whole)[:length], Future[None]()
-        threading.Thread(target=_settle, args=(filled, partial(fill, buffer)), name="range", daemon=True).start()
+        try:
+            threading.Thread(target=_settle, args=(filled, partial(fill, buffer)), name="range", daemon=True).start()
+        except RuntimeError:  # the system allows no further thread just now
+            self._return(buffer)
+            return None
         return _Part(buffer, filled, self._return)
 
     def _return(self, buffer: memoryview) -> None:

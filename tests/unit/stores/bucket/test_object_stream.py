@@ -5,6 +5,7 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -159,6 +160,19 @@ def test_every_connection_and_buffer_is_given_back() -> None:
         for _ in range(PARTS_AT_ONCE):
             assert reader._parts._free.acquire(timeout=5)
             permits.callback(reader._parts._free.release)
+
+
+def test_where_no_thread_can_be_had_it_is_read_without_and_no_buffer_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = OneObject(random_bytes(1, 20_000))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+        reader = ObjectReader(bucket, part_size=1000, large=2000)
+        read, buffer = bytearray(), memoryview(bytearray(700))
+        with reader.open("key", 20_000) as stream:
+            while count := stream.readinto(buffer):
+                read += buffer[:count]
+    assert read == bucket.content
+    assert reader._parts._free._value == PARTS_AT_ONCE
 
 
 def test_memory_is_bounded_however_many_large_objects_are_read_at_once() -> None:
