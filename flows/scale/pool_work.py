@@ -99,7 +99,7 @@ class _Pool:
             state, sign, said, bytes_read = seen.get(shard, Seen(GONE))
             message = _shown(said)
             self._gathering.note_bytes(shard, bytes_read)
-            if state not in {GONE, "SCHEDULED"}:
+            if state not in {GONE, "SCHEDULED", "PENDING"}:
                 self._attended = time.monotonic()
             step = watch.next_step(state, sign, time.monotonic())
             if step is Step.GATHER:
@@ -108,7 +108,7 @@ class _Pool:
                 self._again(shard, watch, _why_again(state, message))
         if time.monotonic() - self._attended > UNATTENDED_SECONDS:
             self._attended = time.monotonic()  # and told again when as much time has passed
-            logger.warning("no worker has taken up a shard: has the deployment's pool workers with free slots?")
+            logger.warning("no shard is at work: has the pool workers with free slots, and room for them?")
 
     def _gather(self, shard: Shard, watch: ShardWatch, message: str | None) -> None:
         pages = self._runs.pages(shard)

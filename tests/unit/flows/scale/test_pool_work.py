@@ -173,16 +173,18 @@ class Deserted(Server):
     """Its only worker dies with the first attempt, and another comes after so many looks."""
 
     looks: int = 200
+    left: str = "SCHEDULED"
 
     def look(self) -> dict[Shard, Seen]:
         self.looks -= 1
         waits = any(self.started) and self.looks > 0
-        return dict.fromkeys(self.running, Seen("SCHEDULED")) if waits else super().look()
+        return dict.fromkeys(self.running, Seen(self.left)) if waits else super().look()
 
 
-def test_shards_that_no_worker_takes_up_again_are_told_of(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("left", ["SCHEDULED", "PENDING"])
+def test_shards_that_no_worker_takes_up_again_or_brings_to_life_are_told_of(
+    left: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(pool_work, "UNATTENDED_SECONDS", 0.01)
-    done(Deserted(), [SHARD], monkeypatch)
-    assert "no worker has taken up a shard" in caplog.text
+    done(Deserted(left=left), [SHARD], monkeypatch)
+    assert "no shard is at work" in caplog.text
