@@ -16,7 +16,7 @@ import click
 from flows.course.repeating import every
 from flows.terminal.finding_lines import print_advice
 from flows.terminal.outcome_table import repository_lines
-from tasks.oci.errors import InterruptedRunError
+from tasks.oci.errors import InterruptedRunError, InvalidReferenceError, NameCollisionError
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE, is_harmful
 from tasks.operations.reports.results import Outcome
@@ -26,7 +26,7 @@ from tasks.runs import open_run
 from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
     from typing import TypeAlias
 
@@ -44,6 +44,7 @@ REFRESH = 0.25
 LINE_EVERY = 10.0
 """Seconds between lines where there is no terminal that takes bars."""
 SHOWN_FAILURES = 20
+_OF_NAMES = frozenset({InvalidReferenceError.code, NameCollisionError.code})
 _DUMB = frozenset({"dumb", "unknown"})
 """Terminals that can't draw over a line, by $TERM: bars would be seen on them at the end only."""
 
@@ -186,20 +187,19 @@ def _census_line(census: Census, tags: int) -> str:
     )
 
 
-def print_problems(results: Iterable[TagResult], findings: Iterable[Finding]) -> None:
+def print_problems(results: Iterable[TagResult], findings: Collection[Finding]) -> None:
     """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred.
 
-    There may be a million of them, so that no more are kept than are shown. What is said of a tag is not said of its
-    repository again.
+    There may be a million of them, so that no more are kept than are shown. What is said of a repository's name with
+    each of its tags is not said once more.
     """
-    findings = list(findings)
-    untold = {(f.path, f.code, f.message) for f in findings}
+    untold = {(f.path, f.code, f.message) for f in findings if f.code in _OF_NAMES}
     told = chain(
         _tags_told(results, untold),
         (
             _Told(is_harmful(f), "found", f.path, f.message, f.code, "repository")
             for f in findings
-            if (f.path, f.code, f.message) in untold
+            if f.code not in _OF_NAMES or (f.path, f.code, f.message) in untold
         ),
     )
     tally = _Tally()
