@@ -88,7 +88,7 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if instead := COMMANDS.get(args[0]):
+        if not ctx.resilient_parsing and (instead := COMMANDS.get(args[0])):  # completion asks, too
             raise click.UsageError(f"No such command {args[0]!r}: {instead}", ctx)
         return super().resolve_command(ctx, args)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flows.commands.headings import HeadedGroup
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.hidden_secrets import without_secrets
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@click.group(short_help="Have the Prefect server tell people of failed runs")
+@click.group(cls=HeadedGroup, short_help="Have the Prefect server tell people of failed runs")
 def alerts() -> None:
     """Have the Prefect server tell people when runs fail, meet conflicts, wait for a yes or do not succeed."""
 

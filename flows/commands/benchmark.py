@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.headings import HeadedCommand
+from flows.commands.headings import HeadedCommand, HeadedGroup
 from flows.commands.options import standalone_option, with_parameters
 from flows.commands.running import checked, exit_code
 from flows.course.stopping import stopped_by_signals
@@ -27,7 +27,7 @@ CLEANUP_SECONDS = 120.0
 MOST_FILES = 2
 
 
-@click.group(short_help="Measure what pulls through mounts and from registries cost")
+@click.group(cls=HeadedGroup, short_help="Measure what pulls through mounts and from registries cost")
 def benchmark() -> None:
     """What pulling artifacts costs through each mount, the native API and a registry."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.headings import HeadedGroup
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, logs_in, take_credentials
 from flows.exit_codes import INCOMPLETE, INTERRUPTED
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tasks.stores.pacing import Stop
 
 
-@click.group(short_help="Clean SOURCE up by a policy: plan, apply, undo")
+@click.group(cls=HeadedGroup, short_help="Clean SOURCE up by a policy: plan, apply, undo")
 def cleanup() -> None:
     """Retention and garbage collection of a tree of layouts: plan, apply that plan, undo it."""
 

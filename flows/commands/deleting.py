@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.cleanup import change, exit_unless, plans
+from flows.commands.headings import HeadedCommand
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, take_credentials
 from flows.forms.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; without, only the plan is printed")
 
 
-@click.command(short_help="Delete one thing of SOURCE, with what refers to it")
+@click.command(cls=HeadedCommand, short_help="Delete one thing of SOURCE, with what refers to it")
 @with_parameters(DeleteParameters)
 @click.argument("named", metavar="REPOSITORY[:TAG|@DIGEST]")
 @_apply
@@ -57,7 +58,7 @@ def delete(
     )
 
 
-@click.command(short_help="Find manifests of SOURCE that no index names any more")
+@click.command(cls=HeadedCommand, short_help="Find manifests of SOURCE that no index names any more")
 @with_parameters(RecoverParameters)
 @_apply
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON")

@@ -31,14 +31,25 @@ class HeadedCommand(click.Command):
                 formatter.write_dl([record for each in options if (record := each.get_help_record(ctx))])
 
 
+class HeadedGroup(click.Group):
+    """A group of such commands."""
+
+    command_class = HeadedCommand
+
+
 def _told(error: click.NoSuchOption, own: set[str], ctx: click.Context) -> click.UsageError:
     from flows.commands.other_tools import advice_instead, meant_perhaps  # noqa: PLC0415 - only for a mistake
 
     name = error.option_name
-    command = [*ctx.command_path.split(), ""][1]
-    if instead := advice_instead(name, own, command):
+    if instead := advice_instead(name, own, _words_of(ctx)):
         return click.UsageError(f"No such option {name!r}: {instead}", ctx)
     return click.NoSuchOption(name, possibilities=meant_perhaps(name, own), ctx=ctx)
+
+
+def _words_of(context: click.Context) -> str:
+    """A command as it is typed, as `cleanup plan`, without the program before it."""
+    own = context.info_name or ""
+    return own if context.parent is None or context.parent.parent is None else f"{_words_of(context.parent)} {own}"
 
 
 def headed(command: click.Command, context: click.Context) -> list[tuple[str, list[click.Option]]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
+from flows.commands.headings import HeadedGroup
 from flows.exit_codes import INCOMPLETE
 from tasks.oci.errors import ConfigurationError, StateError
 
 
-@click.group(short_help="Start, show or stop the local Prefect server")
+@click.group(cls=HeadedGroup, short_help="Start, show or stop the local Prefect server")
 def server() -> None:
     """The local Prefect server, which keeps the history of runs and shows the dashboard."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.commands.headings import HeadedCommand
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ KINDS = (
 )
 
 
-@click.command(short_help="Name each mistake in a migration file or policy")
+@click.command(cls=HeadedCommand, short_help="Name each mistake in a migration file or policy")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--kind", type=click.Choice([kind.name for kind in KINDS]), help="What the file is, else it is told by its fields"

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flows.commands.headings import HeadedGroup
 from flows.commands.options import with_parameters
 from flows.commands.running import checked, run_to_end
 from flows.forms.parameters import InPlaceParameters
@@ -15,7 +16,7 @@ from tasks.run_options import RunKind
 from tasks.stores.source_checks import check_source
 
 
-@click.group(short_help="Say what a zot over SOURCE itself would serve and change")
+@click.group(cls=HeadedGroup, short_help="Say what a zot over SOURCE itself would serve and change")
 def zot() -> None:
     """Serve SOURCE in place by zot: what would work, and a configuration that harms nothing."""
 

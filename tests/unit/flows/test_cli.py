@@ -312,6 +312,12 @@ def test_a_shell_is_told_how_a_word_may_go_on(typed: str, offered: str) -> None:
     assert ended.stdout.split() == [f"plain,{offered}"]
 
 
+def test_completion_passes_over_a_command_of_another_tool() -> None:
+    asked = {"COMP_WORDS": "layoutlift copy ", "COMP_CWORD": "2", "_LAYOUTLIFT_COMPLETE": "bash_complete"}
+    ended = CliRunner().invoke(main, [], prog_name="layoutlift", env=asked)
+    assert (ended.exception, "copy" in ended.output) == (None, False)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
     [

@@ -1,6 +1,7 @@
 """Who types an option of the tool that was used before is told what to do here instead."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -8,19 +9,29 @@ import pytest
 from click.testing import CliRunner
 
 from flows.cli import main
+from flows.commands.headings import HeadedCommand
 from flows.commands.other_tools import COMMANDS, INSTEAD, OF_MIGRATE
 
 PAGE = Path(__file__).parents[4] / "docs" / "coming-from.md"
 
 
+def leaves(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """All commands, each as it is typed."""
+    for name in group.list_commands(context := click.Context(group)):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
 def options_of(command: str) -> set[str]:
-    found = main.get_command(click.Context(main), command)
-    assert found is not None
-    return {name for each in found.params for name in each.opts}
+    return {name for each in dict(leaves(main))[command].params for name in each.opts}
 
 
 def said(*options: str, command: str = "migrate") -> str:
-    ended = CliRunner().invoke(main, [command, "/mnt/bucket", *options])
+    ended = CliRunner().invoke(main, [*command.split(), "/mnt/bucket", *options])
     assert ended.exit_code == 2
     return ended.stderr.splitlines()[-1]
 
@@ -76,6 +87,17 @@ def test_an_option_that_was_only_begun_leads_to_the_whole(begun: str, whole: str
 @pytest.mark.parametrize("option", ["--standalone", "--dry-run", "-c", "--config"])
 def test_a_plan_says_of_what_only_migrate_has_what_to_do(option: str) -> None:
     assert said(option, command="plan") == f"Error: No such option '{option}': {OF_MIGRATE['plan', option]}"
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("zot check", "--standalone"), ("cleanup plan", "--dry-run"), ("delete", "--standalone")]
+)
+def test_so_do_commands_of_groups(command: str, option: str) -> None:
+    assert said(option, command=command) == f"Error: No such option '{option}': {OF_MIGRATE[command, option]}"
+
+
+def test_all_commands_know_what_is_typed_from_habit() -> None:
+    assert {name for name, command in leaves(main) if not isinstance(command, HeadedCommand)} == set()
 
 
 def test_no_command_has_what_it_is_told_to_do_without() -> None:
