@@ -101,7 +101,8 @@ DepthChoice = Annotated[
 ContentPartChoice = Annotated[
     str | None,
     Field(
-        description="At --depth content, read back only part K of N of all blobs, as 3/7; of the others as at blobs"
+        description="At --depth content, read back only part K of N of all blobs, as 3/7, and look at the others "
+        "as at blobs"
     ),
     AfterValidator(checks.check_content_part),
 ]
@@ -169,8 +170,8 @@ State = Annotated[
 SourceName = Annotated[
     str | None,
     Field(
-        description="Know the source by this name in ledger and lock, in place of its path: where others are at that "
-        "path, too, or it is at other ones",
+        description="Know the source by this name in ledger and lock, not by its path: where several are at one path "
+        "in turn, or one is at another path by now",
         min_length=1,
     ),
     AfterValidator(checks.check_source_name),
