@@ -16,6 +16,7 @@ import click
 from flows.course.repeating import every
 from flows.terminal.finding_lines import print_advice
 from flows.terminal.outcome_table import repository_lines
+from tasks.oci.codes import Refused
 from tasks.oci.errors import InterruptedRunError, InvalidReferenceError, NameCollisionError
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE, is_harmful
@@ -44,7 +45,7 @@ REFRESH = 0.25
 LINE_EVERY = 10.0
 """Seconds between lines where there is no terminal that takes bars."""
 SHOWN_FAILURES = 20
-_OF_NAMES = frozenset({InvalidReferenceError.code, NameCollisionError.code})
+_SAID_OF_EACH_TAG = frozenset({InvalidReferenceError.code, NameCollisionError.code, Refused.REPOSITORY_MISSING})
 _DUMB = frozenset({"dumb", "unknown"})
 """Terminals that can't draw over a line, by $TERM: bars would be seen on them at the end only."""
 
@@ -190,16 +191,16 @@ def _census_line(census: Census, tags: int) -> str:
 def print_problems(results: Iterable[TagResult], findings: Collection[Finding]) -> None:
     """Print what is wrong, a line each, up to a limit, remarks last; and what to do about each code that occurred.
 
-    There may be a million of them, so that no more are kept than are shown. What is said of a repository's name with
-    each of its tags is not said once more.
+    There may be a million of them, so that no more are kept than are shown. What is said of a repository with each of
+    its tags is not said once more.
     """
-    untold = {(f.path, f.code, f.message) for f in findings if f.code in _OF_NAMES}
+    untold = {(f.path, f.code, f.message) for f in findings if f.code in _SAID_OF_EACH_TAG}
     told = chain(
         _tags_told(results, untold),
         (
             _Told(is_harmful(f), "found", f.path, f.message, f.code, "repository")
             for f in findings
-            if f.code not in _OF_NAMES or (f.path, f.code, f.message) in untold
+            if f.code not in _SAID_OF_EACH_TAG or (f.path, f.code, f.message) in untold
         ),
     )
     tally = _Tally()

@@ -76,16 +76,19 @@ def test_each_code_that_occurred_is_printed_once_with_what_to_do(capsys: pytest.
     ]
 
 
-def test_what_is_said_of_a_tag_is_not_said_of_its_repository_again(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("code", ["invalid_reference", "name_collision", "repository_missing"])
+def test_what_is_said_of_a_tag_is_not_said_of_its_repository_again(
+    code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As of a layout that has no name at the target: each of its tags is refused for it."""
-    refused = [replace(failed(tag, "invalid_reference"), outcome=Outcome.REFUSED) for tag in ("v1", "v2")]
-    others = [Finding("app", "invalid_reference", "another thing"), Finding("web", "invalid_reference", "no good")]
-    print_problems(iter(refused), [Finding("app", "invalid_reference", "no good"), *others])
+    refused = [replace(failed(tag, code), outcome=Outcome.REFUSED) for tag in ("v1", "v2")]
+    others = [Finding("app", code, "another thing"), Finding("web", code, "no good")]
+    print_problems(iter(refused), [Finding("app", code, "no good"), *others])
     assert capsys.readouterr().out.splitlines()[:4] == [
-        "  ! refused app:v1: no good (invalid_reference)",
-        "  ! refused app:v2: no good (invalid_reference)",
-        "  ! found app: another thing (invalid_reference)",
-        "  ! found web: no good (invalid_reference)",
+        f"  ! refused app:v1: no good ({code})",
+        f"  ! refused app:v2: no good ({code})",
+        f"  ! found app: another thing ({code})",
+        f"  ! found web: no good ({code})",
     ]
 
 
