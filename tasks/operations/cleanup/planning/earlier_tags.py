@@ -10,7 +10,7 @@ from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME, repository_of_annotations, tag_of_annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -21,9 +21,9 @@ def earlier_tags(
 ) -> Mapping[Digest, list[str]]:
     """The tags of what is `asked`, as far as it has any in earlier indexes of the layout at `path`, the newest first.
 
-    A tag counts as the newest of them has it, and as nobody's where that can't be told, or it is that of another
-    image. As little is read as finds all that is `wanted`, and nothing behind an entry that hides what it is called:
-    any tag may have moved by it.
+    A tag counts as the newest of them has it, and as nobody's where that can't be told, or it is that of another one
+    of several images. As little is read as finds all that is `wanted`, and nothing behind an entry that hides what it
+    is called: any tag may have moved by it.
     """
     meant: dict[str, Digest | None] = {}
     missing = set(wanted)
@@ -49,7 +49,7 @@ def _entries_in(raw: bytes) -> list[Descriptor | BrokenEntry]:
         return []  # as a writer left it that was cut off
 
 
-def _named_by(path: str, entries: Iterable[Descriptor | BrokenEntry]) -> dict[str, Digest | None]:
+def _named_by(path: str, entries: Sequence[Descriptor | BrokenEntry]) -> dict[str, Digest | None]:
     """What each tag names; None where an entry of it is broken or of another image, or it has two digests."""
     found: dict[str, Digest | None] = {}
     for tag, digest in _tags_of(path, entries):
@@ -58,14 +58,17 @@ def _named_by(path: str, entries: Iterable[Descriptor | BrokenEntry]) -> dict[st
     return found
 
 
-def _tags_of(path: str, entries: Iterable[Descriptor | BrokenEntry]) -> Iterator[tuple[str, Digest | None]]:
+def _tags_of(path: str, entries: Sequence[Descriptor | BrokenEntry]) -> Iterator[tuple[str, Digest | None]]:
+    whole = (entry.annotations for entry in entries if not isinstance(entry, BrokenEntry))
+    names = {repository_of_annotations(each) or path for each in whole if REF_NAME in each}
     for entry in entries:
         if isinstance(entry, BrokenEntry):
             annotations: Mapping[str, str] = {REF_NAME: entry.ref_name or ""}
             digest = None
         else:
             annotations = entry.annotations
-            digest = entry.digest if repository_of_annotations(annotations) in {None, path} else None
+            is_ours = len(names) == 1 or repository_of_annotations(annotations) in {None, path}
+            digest = entry.digest if is_ours else None
         if REF_NAME in annotations:
             with suppress(InvalidReferenceError):
                 yield tag_of_annotations(annotations), digest

@@ -138,6 +138,13 @@ def test_of_a_layout_of_many_images_no_tag_comes_back_without_its_image(layout: 
     assert layout.named() == {*map(made_up, others), ("v1", own["digest"])}
 
 
+def test_of_a_layout_of_one_image_its_tag_comes_back_whatever_else_the_image_is_called(layout: Lost) -> None:
+    """As builders name it by the registry that it was meant for."""
+    lost = layout.lost_image("a")
+    layout.before = [[tagged("v1", lost, **{"io.containerd.image.name": "registry.example.com/team/other:v1"})]]
+    assert layout.named() == {("v1", lost["digest"])}
+
+
 def test_nothing_is_given_back_by_what_is_older_than_an_entry_that_hides_its_tag(layout: Lost) -> None:
     lost, other = layout.lost_image("a"), layout.lost_image("b")
     layout.before = [[{"digest": "none"}, tagged("v1", lost)], {"v2": other}]
