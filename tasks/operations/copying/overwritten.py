@@ -59,7 +59,8 @@ class Overwritten:
             self.note(tag, plan)
 
     def note(self, tag: str, plan: TagPlan) -> None:
-        """Note a tag that was written as planned."""
+        """Note a tag that was written as planned, whatever was said of it before."""
+        self._unanswered.pop(tag, None)
         if not is_loss(plan):
             return
         is_kept = self._kept.get(tag) == plan.seen
