@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -76,9 +77,11 @@ class LineBuffer:
             raise self._failure
 
     def _begin_timer(self) -> None:
-        self._timer = threading.Timer(self._seconds, self._flush_in_time)
-        self._timer.daemon = True
-        self._timer.start()
+        timer = threading.Timer(self._seconds, self._flush_in_time)
+        timer.daemon = True
+        with contextlib.suppress(RuntimeError):  # no thread can be had just now: the next line asks for one again
+            timer.start()
+            self._timer = timer
 
     def _flush_in_time(self) -> None:
         """Write what there is, and begin another timer for what came meanwhile: a write that hangs has one wait."""

@@ -2,6 +2,9 @@
 
 import threading
 import time
+from unittest.mock import Mock
+
+import pytest
 
 from infra.real_parts import wait_until
 from tasks.stores.state.line_buffer import LineBuffer
@@ -54,3 +57,15 @@ def test_what_is_closed_while_its_timer_writes_begins_no_other() -> None:
     closing.join()
     wait_until(lambda: threading.active_count() == before, what="the timer's thread has ended")
     assert (written, lines._timer) == ([b"1", b"2"], None)
+
+
+def test_a_moment_without_a_thread_costs_no_later_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next line asks for a timer again."""
+    written: list[bytes] = []
+    lines = LineBuffer(written.append, seconds=0.01, most_bytes=2**30)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Timer, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+        lines.append(b"a")
+    lines.append(b"b")
+    wait_until(lambda: b"".join(written) == b"ab", what="both are written without another call")
+    lines.close()
