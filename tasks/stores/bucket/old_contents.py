@@ -31,7 +31,7 @@ _NEEDED = "s3:ListBucketVersions and s3:GetObjectVersion are needed for that"
 
 
 class OldContents:
-    """Reads earlier versions; who may not is told so once, and learns nothing of before.
+    """Reads earlier versions; who may not, of some or all files, is told so once.
 
     Of a store that knows none nothing is said: it keeps none either.
     """
@@ -39,7 +39,7 @@ class OldContents:
     def __init__(self, bucket: VersionedS3Bucket, address: BucketAddress) -> None:
         self._bucket = bucket
         self._address = address
-        self._is_denied = False
+        self._was_told = False
         self._telling = Lock()
 
     def of(self, folder: str, name: str, since: float) -> Iterator[bytes]:
@@ -49,8 +49,6 @@ class OldContents:
             SourceUnavailableError: the bucket is not there.
         """
         key = self._address.key(folder, name)
-        if self._is_denied:
-            return
         try:
             yield from self._read(key, since - _SLACK)
         except SourceUnavailableError:
@@ -58,7 +56,7 @@ class OldContents:
         except NotKnownError:
             return
         except DeniedError as error:
-            self._tell_denied(name, error)
+            self._tell_denied(key, error)
         except (SourceError, ContentError) as error:
             logger.warning(_UNREAD, self._bucket.name_of(key), error)
 
@@ -79,8 +77,10 @@ class OldContents:
         except ContentNotFoundError:
             return None  # a lifecycle rule took it since it was listed
 
-    def _tell_denied(self, name: str, error: DeniedError) -> None:
+    def _tell_denied(self, key: str, error: DeniedError) -> None:
         with self._telling:
-            if not self._is_denied:
-                self._is_denied = True
-                logger.warning(_UNREAD, f"any {name}", f"{error.denied}; {_NEEDED}")
+            if not self._was_told:
+                self._was_told = True
+                logger.warning(
+                    _UNREAD, f"{self._bucket.name_of(key)}, and perhaps of others,", f"{error.denied}; {_NEEDED}"
+                )
