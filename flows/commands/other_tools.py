@@ -82,12 +82,14 @@ INSTEAD = MappingProxyType(
 
 _NO_SERVER = "this command needs no server: leave it out"
 _NO_CHANGE = "this command changes nothing on either side: leave it out"
+_PLAN_ALONE = "without --apply, only the plan is printed: leave it out"
 _ONE_PAIR = "only migrate takes a file: name SOURCE and TARGET of each mapping"
 _READING = ("plan", "check", "cutover", "ls", "cleanup plan", "zot check")
 OF_MIGRATE = MappingProxyType(
     {
         **{(name, "--standalone"): _NO_SERVER for name in (*_READING, "cleanup apply", "delete", "recover")},
         **{(name, "--dry-run"): _NO_CHANGE for name in (*_READING, "verify")},
+        **{(name, "--dry-run"): _PLAN_ALONE for name in ("delete", "recover")},
         **{(name, option): _ONE_PAIR for name in ("verify", "cutover") for option in ("-c", "--config")},
         **{("plan", option): "that is migrate -c FILE --dry-run" for option in ("-c", "--config")},
     }
@@ -113,7 +115,7 @@ def advice_instead(option: str, own: set[str], command: str = "") -> str | None:
     """What to do instead of an option, where that needs none but the command's own options."""
     if ours := OF_MIGRATE.get((command, option)):
         return ours
-    advice = INSTEAD.get(option)
+    advice = INSTEAD.get(option) if own & {"source", "location"} else None  # others have no registry or bucket
     return advice if advice is not None and own.issuperset(re.findall("--[a-z-]+", advice)) else None
 
 

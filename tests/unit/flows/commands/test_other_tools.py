@@ -90,10 +90,21 @@ def test_a_plan_says_of_what_only_migrate_has_what_to_do(option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "option"), [("zot check", "--standalone"), ("cleanup plan", "--dry-run"), ("delete", "--standalone")]
+    ("command", "option"),
+    [
+        ("zot check", "--standalone"),
+        ("cleanup plan", "--dry-run"),
+        ("delete", "--dry-run"),
+        ("recover", "--standalone"),
+    ],
 )
 def test_so_do_commands_of_groups(command: str, option: str) -> None:
     assert said(option, command=command) == f"Error: No such option '{option}': {OF_MIGRATE[command, option]}"
+
+
+@pytest.mark.parametrize("command", ["server start", "alerts remove", "validate"])
+def test_a_command_without_a_source_has_no_advice_on_buckets(command: str) -> None:
+    assert said("--profile", "x", command=command) == "Error: No such option '--profile'."
 
 
 def test_all_commands_know_what_is_typed_from_habit() -> None:
