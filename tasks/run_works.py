@@ -18,6 +18,7 @@ from tasks.operations.source.source_graph import SourceGraph
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.verifying.verify_work import VerifyWork
+from tasks.operations.work.content_proof import ContentProof
 from tasks.operations.zot.zot_work import RepeatedContent, ZotWork, read_served_layout
 from tasks.run_options import RunKind
 from tasks.stores.pacing import PacedContent
@@ -58,9 +59,12 @@ class Works:
         """The user's decisions."""
         return self.options.policy
 
-    def held_back(self, content: BlobContent) -> BlobContent:
-        """Content that is read to prove it, no faster than `pace` lets its bytes pass."""
-        return PacedContent(content, self.pace, lambda _: None)
+    @property
+    def proof(self) -> ContentProof:
+        """How content is read to prove it: no faster than `pace` lets its bytes pass, and no more than was asked."""
+        return ContentProof(
+            lambda content: PacedContent(content, self.pace, lambda _: None), self.options.content_part
+        )
 
     def of(self, kind: RunKind, target: RegistryStore | None) -> BeginWork:
         """What a run of this kind does; see the other methods."""
@@ -80,7 +84,7 @@ class Works:
         def paced(content: BlobContent) -> BlobContent:
             return PacedContent(content, self.pace, self.progress.note_bytes)
 
-        tools = CopyTools(self.source, target, self.hands, paced, self.held_back)
+        tools = CopyTools(self.source, target, self.hands, paced, self.proof)
         policy, selection = self.policy, self.selection
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
@@ -130,8 +134,7 @@ class Works:
         lists, policy = ReferrerLists(target), replace(self.policy, depth=self.options.proved_depth)
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            depth, part = self.policy.depth, self.options.content_part
-            verifier = RepositoryVerifier(target, repository, depth, self.hands, paced=self.held_back, part=part)
+            verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands, proof=self.proof)
             tags = target.list_tags(repository) or frozenset()
             return VerifyWork(inventory, repository, verifier, lists, policy, host=target.host, target_tags=tags)
 
@@ -143,7 +146,7 @@ class Works:
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
             depth = self.policy.depth
-            graph = SourceGraph(self.source, inventory.path, depth, self.hands, paced=self.held_back)
+            graph = SourceGraph(self.source, inventory.path, depth, self.hands, proof=self.proof)
             served = read_served_layout(self.source, inventory.path, prefix)
             return ZotWork(inventory, graph, self.census, depth, served=served, repeated=repeated)
 
@@ -153,8 +156,7 @@ class Works:
         """Looks at the source alone."""
 
         def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
-            depth, part = self.policy.depth, self.options.content_part
-            graph = SourceGraph(self.source, inventory.path, depth, self.hands, paced=self.held_back, part=part)
+            graph = SourceGraph(self.source, inventory.path, self.policy.depth, self.hands, proof=self.proof)
             return CheckWork(inventory, graph, self.census, self.options.proved_depth)
 
         return begin

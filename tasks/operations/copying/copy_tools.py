@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from tasks.operations.copying.claims import Claims
 from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.source.split_source import with_all_layouts
+from tasks.operations.work.content_proof import AS_IT_IS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tasks.operations.work.content_proof import ContentProof
     from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import BlobContent, LayoutReader, Target
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 class CopyTools:
     """See the module; `paced` counts content as it is read, and holds it back to the run's pace.
 
-    What is read back at the target is held back by `proved`, and counts as nothing that is brought.
+    What is read back at the target is so by `proof`, and counts as nothing that is brought.
     A shard's `source` knows the repositories that the shard was told of; `whole_source` knows the others, too.
     """
 
@@ -28,7 +30,7 @@ class CopyTools:
     target: Target
     hands: SpareHands
     paced: Callable[[BlobContent], BlobContent]
-    proved: Callable[[BlobContent], BlobContent] = lambda content: content
+    proof: ContentProof = AS_IT_IS
     blobs: Claims = field(default_factory=Claims)
     manifests: Claims = field(default_factory=Claims)
     lists: ReferrerLists = field(init=False)

@@ -100,7 +100,7 @@ class CopyWork(RepositoryWork):
         self._overwritten = Overwritten(inventory.path, f"{tools.target.host}/{repository}", policy)
         self._kept = KeptManifests(tools, inventory.path, repository, self._copier, self._noted)
         self._verifier = RepositoryVerifier(
-            tools.target, repository, policy.depth, tools.hands, pushed=True, paced=tools.proved
+            tools.target, repository, policy.depth, tools.hands, pushed=True, proof=tools.proof
         )
         self._lists = ListMerge(
             tools.lists,

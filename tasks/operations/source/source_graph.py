@@ -12,15 +12,16 @@ from tasks.oci.media_types import may_be_absent
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.graph_walk import check_nesting
 from tasks.operations.source.manifest_reading import read_child, read_manifest
+from tasks.operations.work.content_proof import AS_IT_IS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.operations.choosing.content_part import ContentPart
+    from tasks.operations.work.content_proof import ContentProof
     from tasks.operations.work.spare_hands import SpareHands
-    from tasks.ports import BlobContent, LayoutReader
+    from tasks.ports import LayoutReader
 
 
 @dataclass(slots=True)
@@ -80,16 +81,14 @@ class SourceGraph:
         depth: Depth,
         hands: SpareHands,
         *,
-        paced: Callable[[BlobContent], BlobContent] = lambda content: content,
-        part: ContentPart | None = None,
+        proof: ContentProof = AS_IT_IS,
     ) -> None:
-        """Check to this depth; content is read as `paced` gives it, and only a `part` of it where one is given."""
+        """Check to this depth; content by `proof`, where that is as deep."""
         self._source = source
         self._path = path
         self._depth = depth
         self._hands = hands
-        self._paced = paced
-        self._part = part
+        self._proof = proof
         self._lock = threading.Lock()
         self._checked: set[tuple[Digest, int]] = set()
         self._absent: set[Digest] = set()
@@ -131,9 +130,7 @@ class SourceGraph:
             raise ContentNotFoundError(f"the blob {blob.digest} is missing")
         if stat.size != blob.size:
             raise SizeMismatchError(f"the blob {blob.digest} has {stat.size} bytes, its descriptor says {blob.size}")
-        if self._depth is Depth.CONTENT and (self._part is None or self._part.has(blob.digest)):
-            with self._paced(self._source.blob(self._path, blob)).chunks() as chunks:
-                for _ in chunks:
-                    pass  # the reader compares digest and size
+        if self._depth is Depth.CONTENT:
+            self._proof.prove(self._source.blob(self._path, blob))
         with self._lock:
             self._checked.add((blob.digest, blob.size))

@@ -16,21 +16,22 @@ from tasks.oci.media_types import may_be_absent
 from tasks.operations.referrers.subjects import Subjects
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.graph_walk import reached_from
+from tasks.operations.work.content_proof import AS_IT_IS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
-    from tasks.operations.choosing.content_part import ContentPart
+    from tasks.operations.work.content_proof import ContentProof
     from tasks.operations.work.spare_hands import SpareHands
-    from tasks.ports import BlobContent, Target
+    from tasks.ports import Target
 
 
 class RepositoryVerifier:
     """Verifies graphs in one repository of the target; what tags share is looked at once.
 
-    `pushed` says that the tags are what was pushed just now, and a `part` that no other content is read back.
-    `subjects` has those of what was verified.
+    `pushed` says that the tags are what was pushed just now; content is read back by `proof`. `subjects` has those of
+    what was verified.
     """
 
     def __init__(
@@ -41,17 +42,14 @@ class RepositoryVerifier:
         hands: SpareHands,
         *,
         pushed: bool = False,
-        paced: Callable[[BlobContent], BlobContent] = lambda content: content,
-        part: ContentPart | None = None,
+        proof: ContentProof = AS_IT_IS,
     ) -> None:
-        """Content is read back as `paced` gives it."""
         self._target = target
         self._repository = repository
         self._depth = depth
         self._hands = hands
         self._pushed = pushed
-        self._paced = paced
-        self._part = part
+        self._proof = proof
         self._lock = threading.Lock()
         self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
         self._children: dict[Digest, tuple[Digest, ...]] = {}
@@ -146,10 +144,8 @@ class RepositoryVerifier:
             if may_be_absent(blob.media_type):
                 return
             raise MissingAtTargetError(f"the target does not have the blob {blob.digest}")
-        if self._depth is Depth.CONTENT and (self._part is None or self._part.has(blob.digest)):
-            with self._paced(self._target.fetch_blob(self._repository, blob)).chunks() as chunks:
-                for _ in chunks:
-                    pass  # the reader compares digest and size
+        if self._depth is Depth.CONTENT:
+            self._proof.prove(self._target.fetch_blob(self._repository, blob))
         self._note([(blob.digest, blob.size)])
 
     def _note(self, verified: Iterable[tuple[Digest, object]]) -> None:

@@ -20,6 +20,7 @@ from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.reports.results import Depth
 from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.source.source_graph import Census, SourceGraph
+from tasks.operations.work.content_proof import ContentProof
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobStat
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -173,8 +174,9 @@ def test_each_altered_blob_of_the_source_is_found_by_one_part(layout: LayoutBuil
         blob = layout.path / "blobs" / "sha256" / Digest.of(layer).encoded
         blob.write_bytes(layer.upper())
         for number in range(1, 8):
+            proof = ContentProof(part=ContentPart(number, 7))
             try:
-                SourceGraph(Counted(layout), "app", Depth.CONTENT, hands, part=ContentPart(number, 7)).check(root)
+                SourceGraph(Counted(layout), "app", Depth.CONTENT, hands, proof=proof).check(root)
             except DigestMismatchError:
                 found.append(layer)
         blob.write_bytes(layer)

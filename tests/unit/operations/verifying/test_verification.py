@@ -12,6 +12,7 @@ from tasks.oci.errors import DifferentAtTargetError, DigestMismatchError, Missin
 from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.reports.results import Depth
 from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.work.content_proof import ContentProof
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
 from tasks.stores.verified_content import VerifiedContent
@@ -152,14 +153,17 @@ def test_each_blob_that_is_altered_is_found_by_one_part_and_each_that_is_missing
         target = filled(layout)
         target._asked("app").blobs[Digest.of(layer)] = layer.upper()
         for number in range(1, 8):
-            verifier = RepositoryVerifier(target, "app", Depth.CONTENT, hands, part=ContentPart(number, 7))
+            verifier = RepositoryVerifier(
+                target, "app", Depth.CONTENT, hands, proof=ContentProof(part=ContentPart(number, 7))
+            )
             try:
                 verifier.verify_graph(image, None)
             except DigestMismatchError:
                 found.append(layer)
         del target._asked("app").blobs[Digest.of(layer)]
+        proof = ContentProof(part=ContentPart(1, 7))
         with pytest.raises(MissingAtTargetError):
-            RepositoryVerifier(target, "app", Depth.CONTENT, hands, part=ContentPart(1, 7)).verify_graph(image, None)
+            RepositoryVerifier(target, "app", Depth.CONTENT, hands, proof=proof).verify_graph(image, None)
     assert found == layers
 
 
