@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -147,10 +146,10 @@ class Cleaner:
         self._check_stop()
 
     def _until_stopped(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """The next one only while the run is not to end."""
+        """The next one, which may be made only when it is asked for, while the run is not to end."""
         waiting = iter(items)
-        while not self.stop.requested and (some := list(islice(waiting, 1))):
-            yield from some
+        while not self.stop.requested and (item := next(waiting, None)) is not None:
+            yield item
 
     def _check_stop(self) -> None:
         """Leave here if the run is to end, what came of all that was begun having been told."""

@@ -236,9 +236,10 @@ class _Applying:
                 continue
             if (file.size, file.modified, file.etag) == (decision.size, decision.modified, decision.etag):
                 mark = known.get(decision.digest)
-                is_known = mark is not None and mark.is_of(file) and mark.since == decision.since
-                marks[decision.digest] = mark if mark is not None and is_known else Mark.of(file, now)
-                self.outcome.marked += not is_known
+                if mark is None or not mark.is_of(file) or mark.since != decision.since:
+                    mark = Mark.of(file, now)
+                    self.outcome.marked += 1
+                marks[decision.digest] = mark
         self.tools.guard()
         write_marks(files, self.plan.path, marks)
 
