@@ -55,7 +55,7 @@ class Overwritten:
 
     def note_there(self, tag: str) -> None:
         """Note that a tag was found with what was to be written: without an answer, it was written all the same."""
-        if (plan := self._unanswered.pop(tag, None)) is not None:
+        if (plan := self._unanswered.get(tag)) is not None:
             self.note(tag, plan)
 
     def note(self, tag: str, plan: TagPlan) -> None:

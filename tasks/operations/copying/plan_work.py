@@ -93,10 +93,10 @@ class PlanWork(CheckWork):
 
     def _note_losses(self, plans: list[tuple[str | None, TagPlan]]) -> None:
         """Note what others would lose at the target."""
-        losses = [(tag, plan) for tag, plan in plans if tag is not None and is_loss(plan)]
         self._findings += (
             to_overwrite(self.inventory.path, f"{self._place}:{tag}", plan, self._planner.backup_of(tag, plan))
-            for tag, plan in losses
+            for tag, plan in plans
+            if tag is not None and is_loss(plan)
         )
 
     def _plans(self, unit: Unit) -> list[tuple[str | None, TagPlan]]:
