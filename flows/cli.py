@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flows.commands.debugging import with_debug
-from flows.commands.headings import HeadedCommand
+from flows.commands.headings import HeadedGroup
 from flows.commands.known_variables import warn_of_unheeded, warn_of_unknown
 from flows.commands.options import said_on_command_line, standalone_option, with_parameters
 from flows.commands.other_tools import COMMANDS
@@ -55,10 +55,8 @@ NO_THREAD = "can't start new thread"
 """What Python says where the system lets it have no further one."""
 
 
-class _Commands(click.Group):
+class _Commands(HeadedGroup):
     """Ends every command with a message and an exit code of ours, never with a traceback."""
-
-    command_class = HeadedCommand
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _show_any_text()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.headings import HeadedCommand, HeadedGroup
+from flows.commands.headings import HeadedGroup
 from flows.commands.options import standalone_option, with_parameters
 from flows.commands.running import checked, exit_code
 from flows.course.stopping import stopped_by_signals
@@ -32,7 +32,7 @@ def benchmark() -> None:
     """What pulling artifacts costs through each mount, the native API and a registry."""
 
 
-@benchmark.command(cls=HeadedCommand, short_help="Measure on a bucket, or on SeaweedFS here")
+@benchmark.command(short_help="Measure on a bucket, or on SeaweedFS here")
 @with_parameters(BenchmarkParameters, arguments_required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON lines")
 @standalone_option
