@@ -488,6 +488,17 @@ def cut(script: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch) -> ScriptedRe
     return script
 
 
+def change_the_line(cut: ScriptedRegistry, *, after: int, longest: int | None = None) -> None:
+    """Once so many requests had a blob whole, take `longest` bytes of a body, or all."""
+
+    def opened(_: Request) -> Reply:
+        if len(cut.asked("PUT", SESSION)) == after:
+            cut.longest_body = longest
+        return ACCEPTED
+
+    cut.always("POST", UPLOADS, opened)
+
+
 def test_a_blob_that_is_cut_twice_goes_in_chunks_that_take_less_time(
     cut: ScriptedRegistry, make_store: MakeStore
 ) -> None:
@@ -507,12 +518,7 @@ def test_a_blob_that_is_cut_and_that_may_not_go_in_chunks_is_sent_whole_as_befor
 ) -> None:
     cut.always("PATCH", SESSION, Reply(status))
 
-    def on_a_better_line(_: Request) -> Reply:
-        if len(cut.asked("PUT", SESSION)) == 4:
-            cut.longest_body = None
-        return ACCEPTED
-
-    cut.always("POST", UPLOADS, on_a_better_line)
+    change_the_line(cut, after=4)
     cut.always("PUT", SESSION, Reply(201))
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT] * 4 + [len(HUGE)]
@@ -523,12 +529,7 @@ def test_a_chunk_that_is_cut_too_is_followed_by_smaller_ones(cut: ScriptedRegist
     cut.always("PUT", SESSION, Reply(201))
     cut.always("PATCH", SESSION, ACCEPTED)
 
-    def on_a_worse_line(_: Request) -> Reply:
-        if len(cut.asked("PUT", SESSION)) == 2:
-            cut.cut_bodies(3 * 1024**2)
-        return ACCEPTED
-
-    cut.always("POST", UPLOADS, on_a_worse_line)
+    change_the_line(cut, after=2, longest=3 * 1024**2)
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert max(len(sent.body) for sent in cut.asked("PATCH", SESSION)[1:]) < 3 * 1024**2
 
@@ -558,12 +559,7 @@ def test_what_breaks_before_anything_of_a_blob_went_is_no_limit(cut: ScriptedReg
 
 
 def test_a_blob_that_breaks_off_once_is_sent_whole_again(cut: ScriptedRegistry, make_store: MakeStore) -> None:
-    def on_a_better_line(_: Request) -> Reply:
-        if len(cut.asked("PUT", SESSION)) == 1:
-            cut.longest_body = None
-        return ACCEPTED
-
-    cut.always("POST", UPLOADS, on_a_better_line)
+    change_the_line(cut, after=1)
     cut.always("PUT", SESSION, Reply(201))
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT, len(HUGE)]
@@ -576,12 +572,7 @@ def test_a_blob_that_is_reset_at_once_is_sent_whole_again(
     monkeypatch.setattr(upload_tries, "SHORTEST_LIMIT", 600.0)
     cut.cut_bodies(300 * 1024)
 
-    def on_a_better_line(_: Request) -> Reply:
-        if len(cut.asked("PUT", SESSION)) == 2:
-            cut.longest_body = None
-        return ACCEPTED
-
-    cut.always("POST", UPLOADS, on_a_better_line)
+    change_the_line(cut, after=2)
     cut.always("PUT", SESSION, Reply(201))
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)][2:] == [len(HUGE)]
@@ -622,12 +613,7 @@ def test_a_blob_that_breaks_off_at_its_beginning_sends_no_smaller_ones_in_chunks
     cut.always("PUT", SESSION, Reply(201))
     cut.always("PATCH", SESSION, ACCEPTED)
 
-    def on_a_better_line(_: Request) -> Reply:
-        if len(cut.asked("PUT", SESSION)) == 2:
-            cut.longest_body = None
-        return ACCEPTED
-
-    cut.always("POST", UPLOADS, on_a_better_line)
+    change_the_line(cut, after=2)
     store = make_store(cut.host)
     for data in (HUGE, HUGE[: CUT_AT - 1]):
         assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
