@@ -33,7 +33,7 @@ def old_indexes(source: str, access: BucketAccess, stop: Stop) -> Callable[[str,
         return OldContents(bucket, address)
 
     def old(path: str, since: float) -> Iterable[bytes]:
-        with opening:  # layouts are planned beside each other, and what one learns of the bucket holds for all
+        with opening:  # layouts are planned beside each other, and who may not read is told so once for all of them
             contents = opened()
         return contents.of(path, "index.json", since)
 

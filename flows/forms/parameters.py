@@ -214,8 +214,8 @@ class CheckParameters(SplitParameters, InPlaceParameters):
 
     def to_options(self) -> RunOptions:
         """The same as values of the engine."""
-        options = replace(super().to_options(), content_part=_part(self.content_part))
-        return replace(options, split_by_name=self.split_by_name)
+        part = _part(self.content_part)
+        return replace(super().to_options(), content_part=part, split_by_name=self.split_by_name)
 
 
 def _part(text: str | None) -> ContentPart | None:
