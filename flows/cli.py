@@ -9,7 +9,7 @@ import sys
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -31,6 +31,7 @@ from tasks.run_options import RunKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flows.forms.parameters import PairParameters
 
 ELSEWHERE = {
     "alerts": "alerts",
@@ -160,8 +161,16 @@ def main() -> None:
 
 
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of everything that runs over a tree and a target."""
-    return logs_in(click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")(command))
+    """Give a command what everything has that runs over a tree and a target, or over those that a file lists."""
+    command = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")(command)
+    config = click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Take sources and targets from this file, one after the other; see validate",
+    )
+    return logs_in(config(click.pass_context(command)))
 
 
 @main.command(short_help="Copy SOURCE into TARGET, and verify it there")
@@ -169,26 +178,42 @@ def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
 @_runs
 @standalone_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as the command plan does")
-@click.option(
-    "--config",
-    "-c",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Migrate what this file lists; see validate",
-)
-@click.pass_context
-def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, config: Path | None, **given: Any) -> None:
+def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, **given: Any) -> None:
     """Copy every repository and tag of SOURCE into TARGET, and verify them there."""
     kind = RunKind.PLAN if dry_run else RunKind.MIGRATE
+    _run(context, kind, ScaledMigrateParameters, given, standalone=standalone or dry_run)
+
+
+@main.command(short_help="Say what migrate would do and refuse; changes nothing")
+@with_parameters(MigrateParameters, arguments_required=False)
+@_runs
+def plan(context: click.Context, /, **given: Any) -> None:
+    """Say what a migration of SOURCE into TARGET would do, and what would be refused; changes nothing."""
+    _run(context, RunKind.PLAN, MigrateParameters, given, standalone=True)
+
+
+@main.command(short_help="Prove that TARGET holds what SOURCE says")
+@with_parameters(ScaledVerifyParameters, arguments_required=False)
+@_runs
+@standalone_option
+def verify(context: click.Context, /, *, standalone: bool, **given: Any) -> None:
+    """Prove that TARGET holds what SOURCE says, and list what it has besides."""
+    _run(context, RunKind.VERIFY, ScaledVerifyParameters, given, standalone=standalone)
+
+
+def _run(
+    context: click.Context, kind: RunKind, model: type[PairParameters], given: dict[str, Any], *, standalone: bool
+) -> NoReturn:
+    config: Path | None = given.pop("config")
     if config is None:
         _require(context, "source", "target")
-        run_to_end(kind, ScaledMigrateParameters, given, standalone=standalone or dry_run)
+        run_to_end(kind, model, given, standalone=standalone)
     from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here
 
     typed = said_on_command_line(context) | {"as_json", "username", "password_stdin"}
     warn_of_unheeded(context, typed | {"standalone", "dry_run", "config", "debug"})
     kept = {name: value for name, value in given.items() if name in typed}
-    run_mappings(kind, config, kept, standalone=standalone or dry_run)
+    run_mappings(kind, config, kept, standalone=standalone)
 
 
 def _require(context: click.Context, *names: str) -> None:
@@ -197,23 +222,6 @@ def _require(context: click.Context, *names: str) -> None:
             raise click.MissingParameter(
                 ctx=context, param=parameter, param_hint=f"'{parameter.human_readable_name}'"
             )
-
-
-@main.command(short_help="Say what migrate would do and refuse; changes nothing")
-@with_parameters(MigrateParameters)
-@_runs
-def plan(**given: Any) -> None:
-    """Say what a migration of SOURCE into TARGET would do, and what would be refused; changes nothing."""
-    run_to_end(RunKind.PLAN, MigrateParameters, given, standalone=True)
-
-
-@main.command(short_help="Prove that TARGET holds what SOURCE says")
-@with_parameters(ScaledVerifyParameters)
-@_runs
-@standalone_option
-def verify(*, standalone: bool, **given: Any) -> None:
-    """Prove that TARGET holds what SOURCE says, and list what it has besides."""
-    run_to_end(RunKind.VERIFY, ScaledVerifyParameters, given, standalone=standalone)
 
 
 @main.command(short_help="Prove that all that SOURCE refers to is there")

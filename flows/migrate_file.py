@@ -11,14 +11,13 @@ from pydantic import Field
 
 from flows.course.flow_body import SKIPPED
 from flows.files.migration_file import load_migrations
+from flows.forms.parameters import MigrateParameters
 from flows.migrate import migrate
 from flows.server.own_flow import flow
 from tasks.oci.errors import IncompleteError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from flows.forms.parameters import MigrateParameters
 
 
 @flow(name="migrate-file", flow_run_name="{file}", persist_result=False)
@@ -34,7 +33,7 @@ def migrate_file(
         ConfigurationError: the file can't be used; nothing was done.
         IncompleteError: some of the migrations did not end well; each is a run of its own that says why.
     """
-    migrations = list(load_migrations(Path(file)).migrations())
+    migrations = list(load_migrations(Path(file)).runs(MigrateParameters))
     states: list[Any] = [migrate(**each.model_dump(), return_state=True) for each in migrations]
     return ending_of(migrations, states)
 

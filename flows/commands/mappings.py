@@ -1,9 +1,10 @@
-"""`layoutlift migrate -c FILE`: the mappings of a file, one run after the other, and one exit code for all."""
+"""What takes a migration file (`-c FILE`): a run for each mapping, one after the other, and one exit code for all."""
 
 from __future__ import annotations
 
 import json
 from itertools import zip_longest
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 
 from flows.commands.running import prepare, run_one, wrong_options
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
-from flows.files.migration_file import WRITTEN_BY_RUN, MigrationSettings, load_migrations
+from flows.files.migration_file import WRITTEN_BY_RUN, load_migrations
+from flows.forms.parameters import MigrateParameters, VerifyParameters
 from flows.terminal.printed_report import print_report
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.shown_text import printable
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from flows.forms.parameters import MigrateParameters
+    from flows.forms.parameters import PairParameters
+
+OF_EACH_MAPPING: Mapping[RunKind, type[PairParameters]] = MappingProxyType(
+    {RunKind.MIGRATE: MigrateParameters, RunKind.PLAN: MigrateParameters, RunKind.VERIFY: VerifyParameters}
+)
+"""What the run of a mapping takes of the file and of the options, by what is run."""
 
 
 def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone: bool) -> NoReturn:
@@ -33,11 +40,11 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         ConfigurationError: the file can't be used, or an option beside it; nothing was done.
     """
     as_json = prepare(given)
-    _refuse_scale(given)
-    migrations = _migrations(kind, path, given)
+    _refuse_scale(kind, given)
+    mappings = _mappings(kind, path, given)
     codes: list[int] = []
     reports = _Reports() if as_json else None
-    for parameters in migrations:
+    for parameters in mappings:
         click.echo(printable(f"{parameters.source} → {parameters.target}"), err=True)
         ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
         codes.append(ended.code)
@@ -46,9 +53,9 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         if ended.code == INTERRUPTED:
             break
     if reports is not None:
-        reports.end(list(_told(migrations, codes)))
+        reports.end(list(_told(mappings, codes)))
     else:
-        click.echo(f"{codes.count(COMPLETE)} of {len(migrations)} mappings complete")
+        click.echo(f"{codes.count(COMPLETE)} of {len(mappings)} mappings complete")
     raise SystemExit(overall(codes))
 
 
@@ -68,37 +75,38 @@ class _Reports:
         click.echo(f'],\n"mappings":{json.dumps(mappings, indent=1)}}}')
 
 
-def _told(migrations: Iterable[MigrateParameters], codes: Iterable[int]) -> Iterator[dict[str, object]]:
+def _told(mappings: Iterable[PairParameters], codes: Iterable[int]) -> Iterator[dict[str, object]]:
     """What became of each mapping; no code is that of one to which an interruption did not let it come."""
-    for each, code in zip_longest(migrations, codes):
+    for each, code in zip_longest(mappings, codes):
         yield {"source": each.source, "target": each.target, "exit_code": code}
 
 
-def _refuse_scale(given: Mapping[str, Any]) -> None:
-    if others := [f"--{name.replace('_', '-')}" for name in given if name not in MigrationSettings.model_fields]:
+def _refuse_scale(kind: RunKind, given: Mapping[str, Any]) -> None:
+    fields = OF_EACH_MAPPING[kind].model_fields
+    if others := [f"--{name.replace('_', '-')}" for name in given if name not in fields]:
         does = "does" if len(others) == 1 else "do"
         raise ConfigurationError(
             f"{', '.join(others)} {does} not go with --config, whose mappings take one process each"
         )
 
 
-def _migrations(kind: RunKind, path: Path, given: dict[str, Any]) -> list[MigrateParameters]:
+def _mappings(kind: RunKind, path: Path, given: dict[str, Any]) -> list[PairParameters]:
     """What each mapping of the file says, with the options of the command line in place of that.
 
-    The files that a mapping names to be written are those of its migrations, which a plan leaves as they are.
+    The files that a mapping names to be written are those of its migrations, which no other run replaces.
     """
     file = load_migrations(path)
-    own = {field: given.get(field) for field in WRITTEN_BY_RUN} if kind is RunKind.PLAN else {}
+    own = {} if kind is RunKind.MIGRATE else {field: given.get(field) for field in WRITTEN_BY_RUN}
     try:
-        migrations = list(file.migrations(given | own))
+        mappings = list(file.runs(OF_EACH_MAPPING[kind], given | own))
     except ValidationError as error:
         raise wrong_options(error) from None
-    if len(migrations) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
+    if len(mappings) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
         options = ", ".join(f"--{field}" for field in written)
         raise ConfigurationError(f"{options}: each mapping would replace it; name a file in each mapping instead")
-    if given.get("source_name") and len({each.source for each in migrations}) > 1:
+    if given.get("source_name") and len({each.source for each in mappings}) > 1:
         raise ConfigurationError("--source-name: the file has several sources; name each in its mapping instead")
-    return migrations
+    return mappings
 
 
 def overall(codes: Sequence[int]) -> int:

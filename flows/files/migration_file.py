@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from flows.files.empty_fields import LEFT_EMPTY
 from flows.files.yaml_files import load_model
 from flows.forms.parameter_fields import Source, Target
-from flows.forms.parameters import MigrateParameters
+from flows.forms.parameters import MigrateParameters, PairParameters
 from tasks.stores.directory.mounts import resolve
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tasks.operations.choosing.newest import NewestBy
 
+_Run = TypeVar("_Run", bound=PairParameters)
 SCHEMA_ID = "layoutlift-migration-1"
 WRITTEN_BY_RUN = ("report", "metrics")
 """Fields that name a file which a run replaces."""
@@ -113,14 +114,15 @@ class MigrationFile(BaseModel):
             said.pop("order_by", None)  # the defaults have it for those mappings that say how many
         return said
 
-    def migrations(self, overrides: Mapping[str, Any] | None = None) -> Iterator[MigrateParameters]:
-        """The parameters of each mapping's run; `overrides` win over what the file says.
+    def runs(self, model: type[_Run], overrides: Mapping[str, Any] | None = None) -> Iterator[_Run]:
+        """The parameters of a run over each mapping, of what `model` takes; `overrides` win over what the file says.
 
         Raises:
             ValidationError: the overrides don't fit.
         """
         for mapping in self.mappings:
-            yield MigrateParameters(**(self._said_of(mapping) | dict(overrides or {})))
+            said = {name: value for name, value in self._said_of(mapping).items() if name in model.model_fields}
+            yield model(**(said | dict(overrides or {})))
 
 
 def _empty(settings: MigrationSettings) -> Iterator[str]:

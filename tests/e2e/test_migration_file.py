@@ -1,4 +1,4 @@
-"""`migrate -c FILE`: each mapping is a run with its own outcome, and one exit code tells of all."""
+"""`migrate`, `plan` and `verify -c FILE`: each mapping is a run of its own, and one exit code tells of all."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from infra.real_parts import Registry
 from tests.support.command import Layoutlift
 from tests.support.layouts import LayoutBuilder
-from tests.support.registry_view import RepositoryView
+from tests.support.registry_view import DistributionStorage, RepositoryView
 
 
 @pytest.fixture
@@ -96,6 +96,37 @@ def test_a_dry_run_leaves_the_reports_and_metrics_of_the_runs_as_they_are(
     assert json.loads((tmp_path / "plan.json").read_text())["run"]["flow"] == "plan"
 
 
+def test_every_mapping_is_verified_as_it_was_migrated(
+    layoutlift: Layoutlift, file: Path, sources: list[Path], docker_registry: Registry, prefix: str, tmp_path: Path
+) -> None:
+    layoutlift.environment = {"SECOND": str(sources[1])}
+    report, metrics = tmp_path / "report.json", tmp_path / "metrics.prom"
+    first = f"- source: {sources[0]}\n"
+    own = f"  report: {report}\n  metrics: {metrics}\n  on_conflict: skip\n  rename: ['app=other']\n"
+    file.write_text(file.read_text().replace(first, f"{first}{own}"))
+    before = layoutlift("verify", "-c", file, "--standalone", code=1)
+    assert before.stdout.count("(missing_at_target)") == 2
+    layoutlift("migrate", "-c", file, "--standalone")
+    written = report.read_bytes(), metrics.read_bytes()
+    ended = layoutlift("verify", "-c", file, "--standalone", "--depth", "content", "--json")
+    reports = json.loads(ended.stdout)["reports"]
+    assert [report["run"]["flow"] for report in reports] == ["verify"] * 2
+    assert [report["run"]["source"] for report in reports] == list(map(str, sources))
+    assert [report["totals"]["up_to_date"] for report in reports] == [1, 1]
+    assert (report.read_bytes(), metrics.read_bytes()) == written
+    DistributionStorage(docker_registry, f"{prefix}/other").remove_tag("v1")
+    assert "1 of 2 mappings complete" in layoutlift("verify", "-c", file, "--standalone", code=1).stdout
+
+
+def test_a_plan_of_the_file_says_what_each_mapping_would_do(
+    layoutlift: Layoutlift, file: Path, sources: list[Path], docker_registry: Registry, prefix: str
+) -> None:
+    layoutlift.environment = {"SECOND": str(sources[1])}
+    reports = json.loads(layoutlift("plan", "-c", file, "--json").stdout)["reports"]
+    assert [report["totals"]["to_copy"] for report in reports] == [1, 1]
+    assert RepositoryView(docker_registry, f"{prefix}/app").tags == set()
+
+
 def test_a_mistake_anywhere_in_the_file_ends_it_before_anything_is_done(
     layoutlift: Layoutlift, file: Path, docker_registry: Registry, prefix: str
 ) -> None:
@@ -110,5 +141,6 @@ def test_validate_says_the_same_without_a_run(layoutlift: Layoutlift, file: Path
     assert layoutlift("validate", file).stdout == f"{file}: a migration without mistakes\n"
 
 
-def test_without_a_file_source_and_target_are_needed(layoutlift: Layoutlift) -> None:
-    assert "Missing argument" in layoutlift("migrate", "/somewhere", code=2).stderr
+@pytest.mark.parametrize("command", ["migrate", "plan", "verify"])
+def test_without_a_file_source_and_target_are_needed(layoutlift: Layoutlift, command: str) -> None:
+    assert "Missing argument 'TARGET'" in layoutlift(command, "/somewhere", code=2).stderr

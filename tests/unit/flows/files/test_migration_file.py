@@ -13,6 +13,7 @@ from flows.cli import main
 from flows.commands.mappings import overall
 from flows.files.migration_file import MigrationFile, json_schema, load_migrations
 from flows.files.yaml_variables import expanded
+from flows.forms.parameters import MigrateParameters, VerifyParameters
 from tasks.oci.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[4]
@@ -42,7 +43,7 @@ def test_a_mapping_takes_from_the_defaults_what_it_does_not_say(file: Path) -> N
         "defaults: {target: 'a:1', jobs: 2, include: [x]}\n"
         "mappings:\n- source: /one\n- {source: /two, target: 'b:1', include: [y]}\n",
     )
-    one, two = found.migrations()
+    one, two = found.runs(MigrateParameters)
     assert (one.source, one.target, one.jobs, one.include) == ("/one", "a:1", 2, ["x"])
     assert (two.source, two.target, two.jobs, two.include) == ("/two", "b:1", 2, ["y"])
 
@@ -54,7 +55,7 @@ def test_a_field_is_left_empty_only_where_a_mapping_wants_nothing_of_what_the_de
         "defaults: {target: 'a:1', limit_rate: 5M, backup_tag: 'old-{tag}'}\n"
         "mappings:\n- {source: /one, limit_rate: null, backup_tag: null}\n",
     )
-    assert [(each.limit_rate, each.backup_tag) for each in found.migrations()] == [(None, None)]
+    assert [(each.limit_rate, each.backup_tag) for each in found.runs(MigrateParameters)] == [(None, None)]
     text = "defaults:\n  hours:\nmappings:\n- source: /one\n  target: a:1\n  on_conflict: overwrite\n  backup_tag:\n"
     assert mistakes(file, text) == [
         "3: defaults.hours: it is empty; give it a value, or leave the field out",
@@ -65,7 +66,7 @@ def test_a_field_is_left_empty_only_where_a_mapping_wants_nothing_of_what_the_de
 def test_a_bucket_that_everybody_may_read_is_said_of_one_mapping(file: Path) -> None:
     mappings = "- {source: 's3://own'}\n- {source: 's3://open', no_sign_request: true}\n"
     found = written(file, f"defaults: {{target: 'a:1'}}\nmappings:\n{mappings}")
-    assert [each.no_sign_request for each in found.migrations()] == [False, True]
+    assert [each.no_sign_request for each in found.runs(MigrateParameters)] == [False, True]
 
 
 def test_who_pays_by_the_defaults_can_t_go_without_credentials(file: Path) -> None:
@@ -82,7 +83,7 @@ def test_the_order_of_the_defaults_is_for_the_mappings_that_say_how_many(file: P
         "defaults: {target: 'a:1', order_by: semver}\n"
         "mappings:\n- {source: /one, newest: 5}\n- source: /two\n- {source: /three, newest: 1, order_by: name}\n",
     )
-    assert [(each.newest, str(each.order_by)) for each in found.migrations()] == [
+    assert [(each.newest, str(each.order_by)) for each in found.runs(MigrateParameters)] == [
         (5, "semver"),
         (None, "created"),
         (1, "name"),
@@ -98,7 +99,7 @@ def test_the_order_of_the_defaults_goes_with_their_number_unless_a_mapping_wants
         "defaults: {target: 'a:1', newest: 5, order_by: semver}\n"
         "mappings:\n- source: /one\n- {source: /two, newest: 1}\n- {source: /three, newest: null}\n",
     )
-    assert [(each.newest, str(each.order_by)) for each in found.migrations()] == [
+    assert [(each.newest, str(each.order_by)) for each in found.runs(MigrateParameters)] == [
         (5, "semver"),
         (1, "semver"),
         (None, "created"),
@@ -107,15 +108,40 @@ def test_the_order_of_the_defaults_goes_with_their_number_unless_a_mapping_wants
 
 def test_a_list_is_for_one_mapping_and_goes_with_no_pattern_of_the_defaults(file: Path) -> None:
     wanted = "{source: /one, target: 'a:1', tags_from: images.txt"
-    (found,) = written(file, f"defaults: {{exclude: [x]}}\nmappings: [{wanted}, exclude: []}}]\n").migrations()
+    (found,) = written(file, f"defaults: {{exclude: [x]}}\nmappings: [{wanted}, exclude: []}}]\n").runs(
+        MigrateParameters
+    )
     assert (found.tags_from, found.exclude) == ("images.txt", [])
     assert mistakes(file, f"defaults: {{exclude: [x]}}\nmappings:\n- {wanted}}}\n") == [
         "4: mappings.0.tags_from: it says exactly what comes: leave out --exclude"
     ]
 
 
+def test_a_verification_takes_of_a_mapping_what_it_has_and_goes_as_deep_as_ever_where_the_file_says_nothing(
+    file: Path,
+) -> None:
+    pairs = [
+        "{source: /one, target: 'a:1', rename: [b=c], since_last: true}",
+        "{source: /two, target: 'a:1', depth: manifest}",
+    ]
+    one, two = written(file, f"defaults: {{on_conflict: skip}}\nmappings: [{', '.join(pairs)}]\n").runs(
+        VerifyParameters
+    )
+    assert (one.source, one.rename, one.depth, two.depth) == ("/one", ["b=c"], "blobs", "manifest")
+
+
+def test_a_verification_that_its_options_do_not_fit_is_refused_before_any_begins(file: Path) -> None:
+    written(file, "mappings: [{source: /one, target: 'a:1'}]\n")
+    ended = CliRunner().invoke(main, ["verify", "-c", str(file), "--standalone", "--content-part", "1/4"])
+    assert (ended.exit_code, ended.stderr) == (2, "layoutlift: --content-part: it is a setting of --depth content\n")
+    ended = CliRunner().invoke(main, ["verify", "-c", str(file), "--shards", "2"])
+    assert ended.stderr == "layoutlift: --shards does not go with --config, whose mappings take one process each\n"
+
+
 def test_the_command_line_wins(file: Path) -> None:
-    (one,) = written(file, "mappings: [{source: /one, target: 'a:1', jobs: 2}]\n").migrations({"jobs": 3})
+    (one,) = written(file, "mappings: [{source: /one, target: 'a:1', jobs: 2}]\n").runs(
+        MigrateParameters, {"jobs": 3}
+    )
     assert one.jobs == 3
 
 
@@ -189,7 +215,7 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
     file: Path, defaults: str, mapping: str
 ) -> None:
     text = f"defaults: {{target: 'a:1', {defaults}: true}}\nmappings: [{{source: /s, {mapping}: true}}]\n"
-    (one,) = written(file, text).migrations()
+    (one,) = written(file, text).runs(MigrateParameters)
     assert (getattr(one, defaults), getattr(one, mapping)) == (True, True)
 
 
@@ -249,7 +275,7 @@ def test_a_mapping_may_do_without_the_files_of_the_defaults(file: Path) -> None:
         "mappings:\n- source: /s\n- {source: /t, report: null}\n"
         "- {source: /u, report: ''}\n- {source: /v, report: ''}\n",
     )
-    assert [each.report for each in found.migrations()] == ["r", None, "", ""]
+    assert [each.report for each in found.runs(MigrateParameters)] == ["r", None, "", ""]
 
 
 @pytest.mark.parametrize("option", ["--report", "--metrics"])
@@ -266,7 +292,9 @@ def test_one_name_is_not_that_of_two_sources(file: Path) -> None:
     file.write_text(named + two)
     with pytest.raises(ConfigurationError, match=r"mappings\.1\.source_name: an earlier mapping has this name"):
         load_migrations(file)
-    assert [each.source_name for each in written(file, named.partition("\n")[2] + targets).migrations()] == ["it"] * 2
+    assert [
+        each.source_name for each in written(file, named.partition("\n")[2] + targets).runs(MigrateParameters)
+    ] == ["it"] * 2
     file.write_text(named.replace(", source_name: it", "") + two)
     ended = CliRunner().invoke(main, ["migrate", "-c", str(file), "--standalone", "--source-name", "it"])
     assert (ended.exit_code, "--source-name: the file has several sources" in ended.output) == (2, True)
@@ -296,7 +324,7 @@ def test_variables(text: str, becomes: str) -> None:
 def test_numbers_may_come_from_variables(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKERS", "7")
     text = "defaults: &d {jobs: '${WORKERS}'}\nmappings: [{<<: *d, source: /s, target: 'a:1'}]\n"
-    assert [each.jobs for each in written(file, text).migrations()] == [7]
+    assert [each.jobs for each in written(file, text).runs(MigrateParameters)] == [7]
 
 
 def test_the_published_schema_is_that_of_the_model() -> None:
