@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from flows.commands.config_option import config_option, require_pair, typed_beside_file
 from flows.commands.debugging import with_debug
 from flows.commands.headings import HeadedGroup
-from flows.commands.known_variables import warn_of_unheeded, warn_of_unknown
-from flows.commands.options import said_on_command_line, standalone_option, with_parameters
+from flows.commands.known_variables import warn_of_unknown
+from flows.commands.options import standalone_option, with_parameters
 from flows.commands.other_tools import COMMANDS
 from flows.commands.running import checked, exit_code, logs_in, run_to_end
 from flows.course.one_heap import use_one_heap
@@ -163,14 +164,7 @@ def main() -> None:
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command what everything has that runs over a tree and a target, or over those that a file lists."""
     command = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")(command)
-    config = click.option(
-        "--config",
-        "-c",
-        type=click.Path(path_type=Path),
-        metavar="FILE",
-        help="Take sources and targets from this file, one after the other; see validate",
-    )
-    return logs_in(config(click.pass_context(command)))
+    return logs_in(config_option(click.pass_context(command)))
 
 
 @main.command(short_help="Copy SOURCE into TARGET, and verify it there")
@@ -206,22 +200,11 @@ def _run(
 ) -> NoReturn:
     config: Path | None = given.pop("config")
     if config is None:
-        _require(context, "source", "target")
+        require_pair(context)
         run_to_end(kind, model, given, standalone=standalone)
     from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here
 
-    typed = said_on_command_line(context) | {"as_json", "username", "password_stdin"}
-    warn_of_unheeded(context, typed | {"standalone", "dry_run", "config", "debug"})
-    kept = {name: value for name, value in given.items() if name in typed}
-    run_mappings(kind, config, kept, standalone=standalone)
-
-
-def _require(context: click.Context, *names: str) -> None:
-    for parameter in context.command.get_params(context):
-        if parameter.name in names and context.params[parameter.name] is None:
-            raise click.MissingParameter(
-                ctx=context, param=parameter, param_hint=f"'{parameter.human_readable_name}'"
-            )
+    run_mappings(kind, config, typed_beside_file(context, given), standalone=standalone)
 
 
 @main.command(short_help="Prove that all that SOURCE refers to is there")

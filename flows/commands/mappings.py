@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import zip_longest
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -13,18 +13,17 @@ from pydantic import ValidationError
 from flows.commands.running import prepare, run_one, wrong_options
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
 from flows.files.migration_file import WRITTEN_BY_RUN, load_migrations
-from flows.forms.parameters import MigrateParameters, VerifyParameters
+from flows.forms.parameters import MigrateParameters, PairParameters, VerifyParameters
 from flows.terminal.printed_report import print_report
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.shown_text import printable
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from flows.forms.parameters import PairParameters
-
+_Pair = TypeVar("_Pair", bound=PairParameters)
 OF_EACH_MAPPING: Mapping[RunKind, type[PairParameters]] = MappingProxyType(
     {RunKind.MIGRATE: MigrateParameters, RunKind.PLAN: MigrateParameters, RunKind.VERIFY: VerifyParameters}
 )
@@ -40,10 +39,9 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         ConfigurationError: the file can't be used, or an option beside it; nothing was done.
     """
     as_json = prepare(given)
-    _refuse_scale(kind, given)
-    mappings = _mappings(kind, path, given)
+    mappings = mappings_of(path, OF_EACH_MAPPING[kind], given, writes=kind is RunKind.MIGRATE)
     codes: list[int] = []
-    reports = _Reports() if as_json else None
+    reports = Reports() if as_json else None
     for parameters in mappings:
         click.echo(printable(f"{parameters.source} → {parameters.target}"), err=True)
         ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
@@ -53,13 +51,13 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
         if ended.code == INTERRUPTED:
             break
     if reports is not None:
-        reports.end(list(_told(mappings, codes)))
+        reports.end(mappings, codes)
     else:
         click.echo(f"{codes.count(COMPLETE)} of {len(mappings)} mappings complete")
     raise SystemExit(overall(codes))
 
 
-class _Reports:
+class Reports:
     """The one document for all mappings, which is printed as they end: no report is kept for it."""
 
     def __init__(self) -> None:
@@ -67,22 +65,23 @@ class _Reports:
         self._separator = ""
 
     def add(self, report: Path) -> None:
+        """Print the report of a mapping, which is written by now."""
         click.echo(self._separator, nl=False)
         print_report(report)
         self._separator = ",\n"
 
-    def end(self, mappings: Sequence[Mapping[str, object]]) -> None:
-        click.echo(f'],\n"mappings":{json.dumps(mappings, indent=1)}}}')
+    def end(self, mappings: Iterable[PairParameters], codes: Iterable[int]) -> None:
+        """Print what became of each mapping; those to which it did not come have no code."""
+        told = list(_told(mappings, codes))
+        click.echo(f'],\n"mappings":{json.dumps(told, indent=1)}}}')
 
 
 def _told(mappings: Iterable[PairParameters], codes: Iterable[int]) -> Iterator[dict[str, object]]:
-    """What became of each mapping; no code is that of one to which an interruption did not let it come."""
     for each, code in zip_longest(mappings, codes):
         yield {"source": each.source, "target": each.target, "exit_code": code}
 
 
-def _refuse_scale(kind: RunKind, given: Mapping[str, Any]) -> None:
-    fields = OF_EACH_MAPPING[kind].model_fields
+def _refuse_scale(given: Iterable[str], fields: Collection[str]) -> None:
     if others := [f"--{name.replace('_', '-')}" for name in given if name not in fields]:
         does = "does" if len(others) == 1 else "do"
         raise ConfigurationError(
@@ -90,15 +89,19 @@ def _refuse_scale(kind: RunKind, given: Mapping[str, Any]) -> None:
         )
 
 
-def _mappings(kind: RunKind, path: Path, given: dict[str, Any]) -> list[PairParameters]:
+def mappings_of(path: Path, model: type[_Pair], given: dict[str, Any], *, writes: bool) -> list[_Pair]:
     """What each mapping of the file says, with the options of the command line in place of that.
 
-    The files that a mapping names to be written are those of its migrations, which no other run replaces.
+    The files that a mapping names to be written are those of its migrations, and are left alone unless it `writes`.
+
+    Raises:
+        ConfigurationError: the file can't be used, or an option beside it.
     """
+    _refuse_scale(given, model.model_fields)
     file = load_migrations(path)
-    own = {} if kind is RunKind.MIGRATE else {field: given.get(field) for field in WRITTEN_BY_RUN}
+    own = {} if writes else {field: given.get(field) for field in WRITTEN_BY_RUN}
     try:
-        mappings = list(file.runs(OF_EACH_MAPPING[kind], given | own))
+        mappings = list(file.runs(model, given | own))
     except ValidationError as error:
         raise wrong_options(error) from None
     if len(mappings) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):

@@ -83,14 +83,12 @@ INSTEAD = MappingProxyType(
 _NO_SERVER = "this command needs no server: leave it out"
 _NO_CHANGE = "this command changes nothing on either side: leave it out"
 _PLAN_ALONE = "without --apply, only the plan is printed: leave it out"
-_ONE_PAIR = "it takes one source: name SOURCE and TARGET of each mapping"
 _READING = ("plan", "check", "cutover", "ls", "cleanup plan", "zot check")
 OF_MIGRATE = MappingProxyType(
     {
         **{(name, "--standalone"): _NO_SERVER for name in (*_READING, "cleanup apply", "delete", "recover")},
         **{(name, "--dry-run"): _NO_CHANGE for name in (*_READING, "verify")},
         **{(name, "--dry-run"): _PLAN_ALONE for name in ("delete", "recover")},
-        **{("cutover", option): _ONE_PAIR for option in ("-c", "--config")},
     }
 )
 """By command and option: options of ours that the command does not have."""

@@ -6,10 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from infra.real_parts import Registry, wait_until
 from tests.support.command import Layoutlift
 from tests.support.content import tree
 from tests.support.layouts import LayoutBuilder
+from tests.support.registry_view import DistributionStorage
 
 
 def test_every_old_reference_is_replaced_by_one_with_its_digest(
@@ -131,3 +134,79 @@ def test_nothing_is_written_where_a_mount_within_the_source_went_away(
     (source / "app-1").rmdir()
     layoutlift("cutover", source, target, *line)
     assert (tmp_path / "map.csv").exists()
+
+
+@pytest.fixture
+def listed(docker_registry: Registry, tmp_path: Path, prefix: str) -> Path:
+    """A file of two sources whose repositories have the same names."""
+    target, file = f"{docker_registry.host}/{prefix}", tmp_path / "migration.yaml"
+    sources = [tree(tmp_path / name, 1, 1) for name in ("one", "two")]
+    mappings = "".join(f"- {{source: {source}, target: {target}/{source.name}}}\n" for source in sources)
+    file.write_text(f"version: 1\ndefaults: {{plain_http: true}}\nmappings:\n{mappings}")
+    return file
+
+
+def test_all_sources_of_a_file_are_cut_over_together(
+    layoutlift: Layoutlift, docker_registry: Registry, listed: Path, tmp_path: Path, prefix: str
+) -> None:
+    layoutlift("migrate", "-c", listed, "--standalone")
+    line = ("-c", listed, "--output", tmp_path / "map.json", "--output", tmp_path / "map.csv")
+    told = json.loads(layoutlift("cutover", *line, "--frozen-for", "1s", "--json").stdout)
+    assert [mapping["exit_code"] for mapping in told["mappings"]] == [0, 0]
+    target, written = f"{docker_registry.host}/{prefix}", json.loads((tmp_path / "map.json").read_bytes())
+    assert [(row["old"], row["new"].partition("@")[0]) for row in written["references"]] == [
+        (f"{tmp_path}/{name}/app-0:v0", f"{target}/{name}/app-0:v0") for name in ("one", "two")
+    ]
+    assert list(csv.DictReader((tmp_path / "map.csv").open())) == written["references"]
+    assert written["mappings"] == [
+        {
+            "source": report["run"]["source"],
+            "target": report["run"]["target"],
+            "equal_at": report["run"]["equal_at"],
+        }
+        for report in told["reports"]
+    ]
+
+
+def test_where_one_of_them_differs_none_is_written(
+    layoutlift: Layoutlift, docker_registry: Registry, listed: Path, tmp_path: Path, prefix: str
+) -> None:
+    layoutlift("migrate", "-c", listed, "--standalone")
+    DistributionStorage(docker_registry, f"{prefix}/two/app-0").remove_tag("v0")
+    line = ("-c", listed, "--output", tmp_path / "map.json")
+    ended = layoutlift("cutover", *line, code=1)
+    assert re.findall("^cutover .*/(one|two) → ", ended.stdout, re.MULTILINE) == ["one", "two"]
+    assert f"{tmp_path}/two → {docker_registry.host}/{prefix}/two: " in ended.stderr
+    told = json.loads(layoutlift("cutover", *line, "--json", code=1).stdout)
+    assert [mapping["exit_code"] for mapping in told["mappings"]] == [0, 1]
+    assert not (tmp_path / "map.json").exists()
+
+
+def test_a_write_to_a_source_that_was_verified_before_another_is_noticed(
+    layoutlift: Layoutlift, listed: Path, tmp_path: Path
+) -> None:
+    """Its own verification has ended by then: it is watched until all have."""
+    layoutlift("migrate", "-c", listed, "--standalone")
+    line = ("-c", listed, "--frozen-for", "6s", "--output", tmp_path / "map.csv")
+    with layoutlift.running_plainly("cutover", *line) as process:
+        assert process.stdout is not None
+        for text in process.stdout:
+            if text.startswith("all tags are verified"):
+                break
+        layout = LayoutBuilder(tmp_path / "one" / "late")
+        layout.image("v9", layers=[b"late"])
+        layout.write()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 3, stderr
+    assert f"{tmp_path}/one is still written to: late" in stderr
+    assert not (tmp_path / "map.csv").exists()
+
+
+def test_one_source_that_goes_to_two_targets_has_no_list(
+    layoutlift: Layoutlift, listed: Path, tmp_path: Path
+) -> None:
+    listed.write_text(listed.read_text().replace(f"{tmp_path}/two,", f"{tmp_path}/one,"))
+    layoutlift("migrate", "-c", listed, "--standalone")
+    ended = layoutlift("cutover", "-c", listed, "--output", tmp_path / "map.csv", code=2)
+    assert f"the one name {tmp_path}/one/app-0:v0" in ended.stderr
+    assert not (tmp_path / "map.csv").exists()

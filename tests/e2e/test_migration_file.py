@@ -1,4 +1,4 @@
-"""`migrate`, `plan` and `verify -c FILE`: each mapping is a run of its own, and one exit code tells of all."""
+"""`migrate`, `plan`, `verify -c FILE`: each mapping is a run of its own, and one exit code tells of all."""
 
 import json
 from pathlib import Path

@@ -80,11 +80,11 @@ def refuse_shared_names(found: Iterable[Replacement]) -> None:
     for each in found:
         if (other := new_ones.setdefault(each.old, each.new)) != each.new:
             message = f"--old-reference gives {other} and {each.new} the one name {each.old}; no file was written"
-            raise ConfigurationError(f"{message}: put {{repository}} into it, or choose fewer by --include")
+            raise ConfigurationError(f"{message}: put {{source}} or {{repository}} into it, or choose fewer tags")
 
 
-def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
-    """See that two looks at a source's marks found the same.
+def refuse_changes(source: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """See that two looks at the marks of a source found the same.
 
     Raises:
         RefusedError: the marks differ; the message names the first layouts that differ.
@@ -93,5 +93,5 @@ def refuse_changes(before: Mapping[str, str], after: Mapping[str, str]) -> None:
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise RefusedError(
-            f"the source is still written to: {', '.join(changed[:_SHOWN])}{more} changed; no file was written"
+            f"{source} is still written to: {', '.join(changed[:_SHOWN])}{more} changed; no file was written"
         )

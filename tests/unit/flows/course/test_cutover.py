@@ -35,6 +35,7 @@ class World:
         self.verified: dict[str, str] | None = None
         self.driven = False
         self.said: list[str] = []
+        self.shown: list[Any] = []
 
     def meanwhile(self) -> None:
         """Nothing."""
@@ -43,12 +44,16 @@ class World:
         self.driven = True
         marks = {path: LayoutDirectory(self.source).read_index(path).etag for path in ("ours", "theirs")}
         ends = SimpleNamespace(equality=SimpleNamespace(at="2026-01-01T00:00:00+00:00", reason=None))
-        console.run = SimpleNamespace(ends=ends, log=SimpleNamespace(indexes=self.verified or marks), results=list)
+        log = SimpleNamespace(indexes=self.verified or marks)
+        console.run = SimpleNamespace(ends=ends, log=log, results=list, report_path=self.folder / "report.json")
         self.meanwhile()
 
     def cut_over(self, *output: Path, **options: Any) -> None:
         given: dict[str, Any] = {"source": str(self.source), "target": "registry.example", **options}
-        cut_over(CutoverParameters(output=list(map(str, output)), **given), Console(), self.said.append)
+        self.cut_over_all([CutoverParameters(output=list(map(str, output)), **given)])
+
+    def cut_over_all(self, pairs: list[CutoverParameters]) -> None:
+        cut_over(pairs, Console(), self.said.append, self.shown.append)
 
 
 @pytest.fixture
@@ -87,7 +92,7 @@ def test_until_when_the_source_is_watched_is_said_before_the_wait(
     world.cut_over(frozen_for="30m")
     said, waited, *_ = world.said
     words, _, until = said.rpartition(" ")
-    assert (words, waited) == ("all tags are verified; the source is watched until", "waited 30 minutes")
+    assert (words, waited) == ("all tags are verified; the indexes are watched until", "waited 30 minutes")
     assert begun <= datetime.fromisoformat(until) - timedelta(minutes=30) <= datetime.now(UTC)
 
 

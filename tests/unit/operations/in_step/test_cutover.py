@@ -88,19 +88,19 @@ def test_a_layout_that_is_the_source_itself_goes_by_its_own_name_where_a_templat
 
 @pytest.mark.parametrize("after", [{"a": "2"}, {}, {"a": "1", "b": "1"}])
 def test_an_index_that_changed_came_or_went_is_refused(after: dict[str, str]) -> None:
-    with pytest.raises(RefusedError, match=r"still written to: [ab] changed"):
-        refuse_changes({"a": "1"}, after)
+    with pytest.raises(RefusedError, match=r"^/s is still written to: [ab] changed"):
+        refuse_changes("/s", {"a": "1"}, after)
 
 
 def test_a_source_that_is_still_is_not_refused() -> None:
-    refuse_changes({"a": "1"}, {"a": "1"})
+    refuse_changes("/s", {"a": "1"}, {"a": "1"})
 
 
 def test_layouts_that_changed_are_counted_and_the_first_named() -> None:
     for count, rest in ((5, " changed"), (7, " and 2 more changed")):
         after = {f"l{number}": "1" for number in range(count)}
         with pytest.raises(RefusedError, match=re.escape(f"l0, l1, l2, l3, l4{rest}; no file")):
-            refuse_changes({}, after)
+            refuse_changes("/s", {}, after)
 
 
 class Source(MemorySource):
