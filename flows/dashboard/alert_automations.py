@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flows.files.alerts_file import AlertsFile, Channel, NoSuccess
 
 PREFIX = "layoutlift: "
-FLOWS = ["migrate", "migrate-file", "verify", "cleanup", "benchmark"]
+FLOWS = ["migrate", "migrate-file", "verify", "verify-file", "cleanup", "benchmark"]
 _FAILURES = {f"prefect.flow-run.{state}" for state in ("Failed", "Crashed", "TimedOut")}
 _WAITS = {"prefect.flow-run.Suspended"}
 _PAIRS: dict[str, str | list[str]] = {"prefect.resource.id": "layoutlift.migrate.*"}
