@@ -167,10 +167,10 @@ def _verified(watched: _Watched, console: Console, show: Callable[[Run], None]) 
     finally:
         if console.run is not None and console.run.report_path is not None:
             show(console.run)
-    return _equal(watched, console.run)
+    return _moment_of(watched, console.run)
 
 
-def _equal(watched: _Watched, run: Run | None) -> _Equal:
+def _moment_of(watched: _Watched, run: Run | None) -> _Equal:
     if run is None or run.ends.equality.at is None:
         reason = "it did not run" if run is None else run.ends.equality.reason
         raise RefusedError(f"no moment can be named at which both sides were equal ({reason}); no file was written")
