@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from flows.commands.config_option import config_option, require_pair, typed_beside_file
+from flows.commands.config_option import config_option, heeded
 from flows.commands.debugging import with_debug
 from flows.commands.headings import HeadedGroup
 from flows.commands.known_variables import warn_of_unknown
@@ -199,12 +199,12 @@ def _run(
     context: click.Context, kind: RunKind, model: type[PairParameters], given: dict[str, Any], *, standalone: bool
 ) -> NoReturn:
     config: Path | None = given.pop("config")
+    given = heeded(context, given, config)
     if config is None:
-        require_pair(context)
         run_to_end(kind, model, given, standalone=standalone)
     from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here
 
-    run_mappings(kind, config, typed_beside_file(context, given), standalone=standalone)
+    run_mappings(kind, config, given, standalone=standalone)
 
 
 @main.command(short_help="Prove that all that SOURCE refers to is there")

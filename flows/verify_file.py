@@ -7,7 +7,7 @@ from pathlib import Path
 from prefect import State  # Prefect evaluates annotations
 
 from flows.course.listed_runs import FileOfWorker, run_each
-from flows.files.migration_file import WRITTEN_BY_RUN, load_migrations
+from flows.files.migration_file import load_migrations
 from flows.forms.parameters import VerifyParameters
 from flows.server.own_flow import flow
 from flows.verify import verify
@@ -24,4 +24,4 @@ def verify_file(*, file: FileOfWorker) -> State[None] | None:
         ConfigurationError: the file can't be used; nothing was done.
         IncompleteError: some of the verifications did not end well; each is a run of its own that says why.
     """
-    return run_each(verify, load_migrations(Path(file)).runs(VerifyParameters, dict.fromkeys(WRITTEN_BY_RUN)))
+    return run_each(verify, load_migrations(Path(file)).runs(VerifyParameters, writes=False))

@@ -1,17 +1,18 @@
-"""The option `--config`: a file that lists sources and targets in place of one that is typed."""
+"""The option `--config`: a file that lists sources and targets in place of those that are typed."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from flows.commands.known_variables import warn_of_unheeded
-from flows.commands.options import said_on_command_line
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
-_ALWAYS_HEEDED = frozenset({"as_json", "username", "password_stdin", "standalone", "dry_run", "config", "debug"})
-"""Options that no file has a field for, and that count beside one wherever they come from."""
+_TYPED = click.core.ParameterSource.COMMANDLINE
+_ENVIRONMENT = click.core.ParameterSource.ENVIRONMENT
 
 config_option = click.option(
     "--config",
@@ -22,21 +23,51 @@ config_option = click.option(
 )
 
 
-def typed_beside_file(context: click.Context, given: dict[str, Any]) -> dict[str, Any]:
-    """What of the given options counts beside a file; variables of the others, which do not, are named."""
-    heeded = said_on_command_line(context) | _ALWAYS_HEEDED
-    warn_of_unheeded(context, heeded)
-    return {name: value for name, value in given.items() if name in heeded}
+def heeded(context: click.Context, given: dict[str, Any], config: Path | None) -> dict[str, Any]:
+    """The options that count: all where source and target are named, beside a file those that it does not speak of.
 
-
-def require_pair(context: click.Context) -> None:
-    """See that source and target are named, where no file lists them.
+    What is typed counts in any case. Variables that do nothing beside the file are named.
 
     Raises:
-        click.MissingParameter: one is not.
+        click.MissingParameter: neither the file nor the command line names source and target.
     """
+    if config is None:
+        _require_pair(context)
+        return given
+    from flows.files.migration_file import MigrationSettings  # noqa: PLC0415 - only here
+    from flows.forms.scale_parameters import ScaleParameters  # noqa: PLC0415
+
+    fields = MigrationSettings.model_fields
+    replaced = {
+        name
+        for name in fields.keys() | ScaleParameters.model_fields.keys()
+        if context.get_parameter_source(name) is not _TYPED
+    }
+    _warn_of_unheeded(context, replaced, fields.keys())
+    return {name: value for name, value in given.items() if name not in replaced}
+
+
+def _require_pair(context: click.Context) -> None:
     for parameter in context.command.get_params(context):
         if parameter.name in {"source", "target"} and context.params[parameter.name] is None:
             raise click.MissingParameter(
                 ctx=context, param=parameter, param_hint=f"'{parameter.human_readable_name}'"
             )
+
+
+def _warn_of_unheeded(context: click.Context, replaced: Collection[str], fields: Collection[str]) -> None:
+    """Name each variable that an option was read from in whose place the file speaks, by one of its fields."""
+    for parameter in context.command.get_params(context):
+        name, variable = parameter.name, parameter.envvar
+        if name in replaced and isinstance(variable, str) and context.get_parameter_source(name) is _ENVIRONMENT:
+            instead = _instead(parameter, name, variable) if name in fields else ", which has no such field"
+            click.echo(f"layoutlift: the variable {variable} does nothing beside --config{instead}", err=True)
+
+
+def _instead(parameter: click.Parameter, name: str, variable: str) -> str:
+    """What to write into the file in place of a variable; where there may be several values, each line is one."""
+    if not parameter.multiple:
+        return f": write {name}: ${{{variable}}} into the file"
+    if "\n" in os.environ[variable].strip("\n"):
+        return f": write its lines into the file, as entries of {name}"
+    return f': write {name}: ["${{{variable}}}"] into the file'

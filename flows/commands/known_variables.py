@@ -46,28 +46,6 @@ def warn_of_unknown(group: click.Group, loaded: Iterable[str]) -> None:
         _warn(name, meant_by(name, known))
 
 
-def warn_of_unheeded(context: click.Context, heeded: Collection[str]) -> None:
-    """Name each variable that an option was read from which does not count, as `heeded` are the options that do."""
-    from flows.files.migration_file import MigrationSettings  # noqa: PLC0415 - no other command needs it
-
-    told = click.core.ParameterSource.ENVIRONMENT
-    for parameter in context.command.get_params(context):
-        name, variable = parameter.name, parameter.envvar
-        if name and name not in heeded and isinstance(variable, str) and context.get_parameter_source(name) is told:
-            has_field = name in MigrationSettings.model_fields
-            instead = _instead(parameter, name, variable) if has_field else ", which has no such field"
-            click.echo(f"layoutlift: the variable {variable} does nothing beside --config{instead}", err=True)
-
-
-def _instead(parameter: click.Parameter, name: str, variable: str) -> str:
-    """What to write into the file in place of a variable; where there may be several values, each line is one."""
-    if not parameter.multiple:
-        return f": write {name}: ${{{variable}}} into the file"
-    if "\n" in os.environ[variable].strip("\n"):
-        return f": write its lines into the file, as entries of {name}"
-    return f': write {name}: ["${{{variable}}}"] into the file'
-
-
 def variables_of(group: click.Group, commands: Iterable[str]) -> Iterator[str]:
     """The variables that options of these commands of a group are read from."""
     context = click.Context(group)

@@ -92,21 +92,21 @@ def _refuse_scale(given: Iterable[str], fields: Collection[str]) -> None:
 def mappings_of(path: Path, model: type[_Pair], given: dict[str, Any], *, writes: bool) -> list[_Pair]:
     """What each mapping of the file says, with the options of the command line in place of that.
 
-    The files that a mapping names to be written are those of its migrations, and are left alone unless it `writes`.
+    Those that a mapping names to be written are left alone unless its run `writes` them.
 
     Raises:
         ConfigurationError: the file can't be used, or an option beside it.
     """
     _refuse_scale(given, model.model_fields)
     file = load_migrations(path)
-    own = {} if writes else {field: given.get(field) for field in WRITTEN_BY_RUN}
     try:
-        mappings = list(file.runs(model, given | own))
+        mappings = list(file.runs(model, given, writes=writes))
     except ValidationError as error:
         raise wrong_options(error) from None
     if len(mappings) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
         options = ", ".join(f"--{field}" for field in written)
-        raise ConfigurationError(f"{options}: each mapping would replace it; name a file in each mapping instead")
+        instead = "name a file in each mapping instead" if writes else "--json prints all reports"
+        raise ConfigurationError(f"{options}: each mapping would replace it; {instead}")
     if given.get("source_name") and len({each.source for each in mappings}) > 1:
         raise ConfigurationError("--source-name: the file has several sources; name each in its mapping instead")
     return mappings

@@ -189,9 +189,3 @@ def _without_none(annotation: Any) -> Any:
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     return annotation
-
-
-def said_on_command_line(context: click.Context) -> set[str]:
-    """The options that somebody typed, unlike those from the environment or by default."""
-    typed = click.core.ParameterSource.COMMANDLINE
-    return {name for name in context.params if context.get_parameter_source(name) is typed}

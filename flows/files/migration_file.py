@@ -114,14 +114,19 @@ class MigrationFile(BaseModel):
             said.pop("order_by", None)  # the defaults have it for those mappings that say how many
         return said
 
-    def runs(self, model: type[_Run], overrides: Mapping[str, Any] | None = None) -> Iterator[_Run]:
+    def runs(
+        self, model: type[_Run], overrides: Mapping[str, Any] | None = None, *, writes: bool = True
+    ) -> Iterator[_Run]:
         """The parameters of a run over each mapping, of what `model` takes; `overrides` win over what the file says.
+
+        The files that it names to be written are those of its migrations; a run that is none `writes` none of them.
 
         Raises:
             ValidationError: the overrides don't fit.
         """
         for mapping in self.mappings:
-            said = {name: value for name, value in self._said_of(mapping).items() if name in model.model_fields}
+            fields = model.model_fields.keys() - (() if writes else WRITTEN_BY_RUN)
+            said = {name: value for name, value in self._said_of(mapping).items() if name in fields}
             yield model(**(said | dict(overrides or {})))
 
 

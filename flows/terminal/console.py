@@ -61,10 +61,6 @@ class Console:
         """Whether it has shown the outcome of what it does not watch, as of a benchmark."""
         self.early: EarlyStart | None = None
 
-    def forget_run(self) -> None:
-        """Watch none for now: the one before has ended, and another may follow."""
-        self.run = None
-
     def interrupt(self) -> None:
         """Have the run end because somebody said so."""
         self.interrupted = True

@@ -115,6 +115,7 @@ def no_registry() -> Iterator[str]:
         ["ls", "{source}"],
         ["ls", "{source}", "--json"],
         ["plan", "{source}", "{target}", "--plain-http"],
+        ["cutover", "{source}", "{target}", "--plain-http"],
         ["migrate", "{source}", "{target}", "--plain-http", "--standalone"],
         ["verify", "{source}", "{target}", "--plain-http", "--standalone"],
     ],

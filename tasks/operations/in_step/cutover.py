@@ -80,7 +80,7 @@ def refuse_shared_names(found: Iterable[Replacement]) -> None:
     for each in found:
         if (other := new_ones.setdefault(each.old, each.new)) != each.new:
             message = f"--old-reference gives {other} and {each.new} the one name {each.old}; no file was written"
-            raise ConfigurationError(f"{message}: put {{source}} or {{repository}} into it, or choose fewer tags")
+            raise ConfigurationError(f"{message}: put {{source}} or {{repository}} into it, or take one of them out")
 
 
 def refuse_changes(source: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from flows.course import cutover
-from flows.course.cutover import CutoverParameters, cut_over
+from flows.course.cutover import cut_over
+from flows.forms.cutover_parameters import CutoverParameters
 from flows.terminal.console import Console
 from tasks.oci.errors import ConfigurationError, RefusedError
+from tasks.runs import Run
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
@@ -35,7 +37,6 @@ class World:
         self.verified: dict[str, str] | None = None
         self.driven = False
         self.said: list[str] = []
-        self.shown: list[Any] = []
 
     def meanwhile(self) -> None:
         """Nothing."""
@@ -50,10 +51,15 @@ class World:
 
     def cut_over(self, *output: Path, **options: Any) -> None:
         given: dict[str, Any] = {"source": str(self.source), "target": "registry.example", **options}
-        self.cut_over_all([CutoverParameters(output=list(map(str, output)), **given)])
+        cut_over([CutoverParameters(output=list(map(str, output)), **given)], Console(), self)
 
-    def cut_over_all(self, pairs: list[CutoverParameters]) -> None:
-        cut_over(pairs, Console(), self.said.append, self.shown.append)
+    def begin(self, pair: CutoverParameters) -> None:
+        """Nothing that matters here; so of the others."""
+
+    def show(self, run: Run) -> None: ...
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
 
 
 @pytest.fixture
@@ -81,6 +87,15 @@ def test_what_was_verified_between_two_equal_looks_is_not_what_is_there(world: W
     with pytest.raises(RefusedError, match="still written to: ours"):
         world.cut_over(world.folder / "map.json")
     assert not (world.folder / "map.json").exists()
+
+
+def test_a_list_of_tags_that_changes_is_no_write_to_the_source(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = world.folder / "images.txt"
+    wanted.write_text("ours:v1\n")
+    world.verified = {"ours": LayoutDirectory(world.source).read_index("ours").etag}
+    monkeypatch.setattr(world, "meanwhile", lambda: wanted.write_text("ours:v1\ntheirs:v1\n"))
+    world.cut_over(world.folder / "map.json", tags_from=str(wanted))
+    assert (world.folder / "map.json").exists()
 
 
 def test_until_when_the_source_is_watched_is_said_before_the_wait(

@@ -1,0 +1,65 @@
+"""`cutover -c FILE`: the options that count beside the file, and one exit code for what is proved together."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.course import cutover
+from flows.forms.cutover_parameters import CutoverParameters
+from tasks.oci.errors import ConfigurationError, LayoutliftError, RefusedError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "m.yaml"
+    path.write_text("version: 1\ndefaults: {target: 'a:1', jobs: 3}\nmappings: [{source: /one}, {source: /two}]\n")
+    return path
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[CutoverParameters]:
+    """The pairs that a command would cut over."""
+    pairs: list[CutoverParameters] = []
+    monkeypatch.setattr(cutover, "cut_over", lambda given, *_: pairs.extend(given))
+    return pairs
+
+
+def test_what_no_file_can_say_may_come_from_variables(file: Path, told: list[CutoverParameters]) -> None:
+    """A cut-over that watches for no time, and writes no list, would end as one that did."""
+    wanted = {"FROZEN_FOR": "30m", "OUTPUT": "a.csv\nb.json", "WAY_BACK": "back.csv", "OLD_REFERENCE": "{tag}"}
+    variables = {f"LAYOUTLIFT_{name}": value for name, value in wanted.items()} | {"LAYOUTLIFT_JOBS": "7"}
+    ended = CliRunner().invoke(main, ["cutover", "-c", str(file)], env=variables)
+    said = "layoutlift: the variable LAYOUTLIFT_JOBS does nothing beside --config: "
+    assert ended.stderr == f"{said}write jobs: ${{LAYOUTLIFT_JOBS}} into the file\n"
+    assert [(each.source, each.jobs, each.frozen_for, each.output) for each in told] == [
+        ("/one", 3, "30m", ["a.csv", "b.json"]),
+        ("/two", 3, "30m", ["a.csv", "b.json"]),
+    ]
+    assert {(each.way_back, each.old_reference) for each in told} == {("back.csv", "{tag}")}
+
+
+@pytest.mark.parametrize(("error", "code"), [(RefusedError("written to"), 3), (ConfigurationError("no target"), 2)])
+def test_all_mappings_have_the_code_of_the_one_proof(
+    file: Path, monkeypatch: pytest.MonkeyPatch, error: LayoutliftError, code: int
+) -> None:
+    monkeypatch.setattr(cutover, "cut_over", raising(error))
+    ended = CliRunner().invoke(main, ["cutover", "-c", str(file), "--json"])
+    assert (ended.exit_code, ended.stderr) == (code, f"layoutlift: {error}\n")
+    assert [each["exit_code"] for each in json.loads(ended.stdout)["mappings"]] == [code, code]
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_one_report_for_several_pairs_is_refused_with_what_helps(file: Path) -> None:
+    ended = CliRunner().invoke(main, ["cutover", "-c", str(file), "--report", "r.json"])
+    assert ended.stderr == "layoutlift: --report: each mapping would replace it; --json prints all reports\n"
