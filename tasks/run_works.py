@@ -123,7 +123,7 @@ class Works:
                 profile=target.profile,
                 announced=announced,
                 referrers=self.policy.referrers,
-                noted=NotedTags(self.ledger, repository, inventory.path, self.policy.depth),
+                noted=NotedTags(self.ledger, repository, inventory.path, self.policy),
             )
             return RememberedWork(work, repository, self.ledger, None, self.selection)
 

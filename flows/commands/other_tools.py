@@ -33,7 +33,7 @@ INSTEAD = MappingProxyType(
         "--dest-tls-verify": _TLS,
         "--dest-username": "use --username",
         "--digestfile": "use --report",
-        "--force": "use --on-conflict overwrite",
+        "--force": "use --on-conflict overwrite, or --prove-again for what the target has lost",
         "--format": "use --json for output; manifests are never converted",
         "--from-oci-layout": _LAYOUTS,
         "--image-refs": "use --report",

@@ -19,7 +19,7 @@ HEADINGS = {
     ),
     "Names at the target": ("split_by_name", "rename", "flatten", "strict_names"),
     "What the target has already": (
-        *("on_conflict", "backup_tag", "since_last"),
+        *("on_conflict", "backup_tag", "since_last", "prove_again"),
         *("delete_vanished", "delete_max_tags", "delete_max_percent"),
     ),
     "How to go about it": ("dry_run", "config", "standalone", "depth", "content_part", "fail_fast", "lock_timeout"),

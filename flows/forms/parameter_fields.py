@@ -140,6 +140,10 @@ LockTimeout = Annotated[
     AfterValidator(waiting_time),
 ]
 SinceLast = Annotated[bool, Field(description="Do not ask the target for layouts unchanged since the last good run")]
+ProveAgain = Annotated[
+    bool,
+    Field(description="Rely on nothing that an earlier run proved: look below all tags again, and send what is lost"),
+]
 DeleteVanished = Annotated[
     bool,
     Field(description="Delete at the target what an earlier run brought and the source has no more; plan shows it"),

@@ -122,6 +122,7 @@ class MigrateParameters(PairParameters):
     fail_fast: f.FailFast = False
     lock_timeout: f.LockTimeout = "0s"
     since_last: f.SinceLast = False
+    prove_again: f.ProveAgain = False
     delete_vanished: f.DeleteVanished = False
     delete_max_tags: f.DeleteMaxTags = 100
     delete_max_percent: f.DeleteMaxPercent = 25.0
@@ -142,6 +143,13 @@ class MigrateParameters(PairParameters):
             raise ValueError("it is a setting of --create-repositories")
         return value
 
+    @field_validator("prove_again")
+    @classmethod
+    def _asks_of_all(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - as above
+        if value and info.data.get("since_last"):
+            raise ValueError("not with --since-last, which does not ask the target for what an earlier run proved")
+        return value
+
     @field_validator("delete_vanished")
     @classmethod
     def _can_be_told_to_have_vanished(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 - as above
@@ -160,6 +168,7 @@ class MigrateParameters(PairParameters):
             depth=self.depth,
             strict_names=self.strict_names,
             fail_fast=self.fail_fast,
+            prove_again=self.prove_again,
         )
         return replace(
             self._options(policy),

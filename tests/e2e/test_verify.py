@@ -130,6 +130,30 @@ def test_what_is_broken_at_the_target_is_found(
         assert whole == {"v1", "v2", "multi"} - set(expected)
 
 
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        pytest.param(lambda m: m.storage.unlink_manifest(m.images["v2"]["digest"]), id="a manifest is gone"),
+        pytest.param(lambda m: m.storage.blob_file(m.layers["v2"]["digest"]).unlink(), id="a blob's file is gone"),
+        pytest.param(lambda m: m.storage.unlink_blob(m.layers["v2"]["digest"]), id="a blob is gone"),
+        pytest.param(
+            lambda m: m.storage.remove_tag(m.images["v1"]["digest"].replace(":", "-")), id="the list is gone"
+        ),
+        pytest.param(lambda m: m.storage.unlink_manifest(m.sbom["digest"]), id="a referrer is gone"),
+    ],
+)
+def test_what_was_lost_below_a_tag_that_was_proved_is_brought_again_when_it_is_to_be_proved_again(
+    breaks: Callable[[Migrated], object], layoutlift: Layoutlift, migrated: Migrated
+) -> None:
+    layoutlift.migrate(migrated.source, migrated.target, "--depth", "content")
+    breaks(migrated)
+    advised = layoutlift.verify(migrated.source, migrated.target, code=1)
+    assert "migrate --prove-again --depth blobs" in advised.stdout
+    mended = layoutlift.migrate(migrated.source, migrated.target, "--prove-again", "--depth", "blobs")
+    assert mended.report["run"]["options"]["prove_again"] is True
+    layoutlift.verify(migrated.source, migrated.target, "--depth", "content")
+
+
 def test_extra_tags_are_listed_and_are_no_problem(layoutlift: Layoutlift, migrated: Migrated) -> None:
     migrated.view.push_image("theirs")
     ended = layoutlift.verify(migrated.source, migrated.target)

@@ -92,7 +92,7 @@ class CopyWork(RepositoryWork):
         self._repository = repository
         self._policy = policy
         self._taken = frozenset(e.tag for e in inventory.tags) if policy.backup_tag is not None else frozenset()
-        self._noted = NotedTags(ledger, repository, inventory.path, policy.depth)
+        self._noted = NotedTags(ledger, repository, inventory.path, policy)
         others = OtherLayouts(tools.whole_source, ledger, repository, inventory.path)
         self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
         is_new = self._planner.is_new  # asked before anything is noted as begun

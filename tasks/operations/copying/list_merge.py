@@ -61,7 +61,7 @@ class ListMerge:
         else:
             is_whole = is_proved or complete(ask=True)
         if listing is not ReferrerListing.LOST:
-            self._noted.note(tag, digest, self._noted.depth if is_whole else None, len(expected), expected)
+            self._noted.note(tag, digest, self._noted.policy.depth if is_whole else None, len(expected), expected)
         return listing, outcome
 
     def _listing(self, subject: Digest, members: Sequence[Descriptor], *, is_proved: bool) -> ReferrerListing:
@@ -81,7 +81,7 @@ class ListMerge:
         return listing
 
     def _verify(self, members: Sequence[Descriptor]) -> None:
-        if members and self._noted.depth is Depth.MANIFEST:
+        if members and self._noted.policy.depth is Depth.MANIFEST:
             held = [digest for member in members for digest in self._copier.links.closure(member)]
             self._verifier.verify_presence((), held)
             return

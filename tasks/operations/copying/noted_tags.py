@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from tasks.ledger_ports import Ledger
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.operations.work.planning import CopyPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class NotedTags:
-    """Tags of `repository` that come from the layout at `layout`; proofs count from `depth` on."""
+    """Tags of `repository` that come from the layout at `layout`; `policy` says which proofs count."""
 
     ledger: Ledger
     repository: str
     layout: str
-    depth: Depth
+    policy: CopyPolicy
 
     def is_ours(self, tag: str, digest: Digest) -> bool:
         """Whether an earlier run wrote this very content under the tag."""
@@ -36,11 +37,14 @@ class NotedTags:
 
     def _deepest(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> Depth | None:
         """The depth of that proof."""
+        if self.policy.prove_again:
+            return None
         noted = self.ledger.entry(self.repository, tag)
         if noted is None or noted.digest != digest or noted.verified is None:
             return None
         proved, they = Depth(noted.verified), (len(referrers), _mark(referrers))
-        return proved if proved.includes(self.depth) and (noted.referrers, noted.referrers_mark) == they else None
+        is_deep = proved.includes(self.policy.depth)
+        return proved if is_deep and (noted.referrers, noted.referrers_mark) == they else None
 
     def note_started(self) -> None:
         """Note that something may be sent into the repository from now on; see `Ledger`."""

@@ -74,7 +74,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "size_mismatch": "The blob was cut off or altered: restore it from a backup, or push the tag again.",
         "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again; "
         "what was saved of an index with some of its platforms, as docker save does, save with all, or one alone.",
-        "referrer_lost": "Run again; if it stays, push the signature or SBOM to the target once more.",
+        "referrer_lost": "Run migrate --prove-again --depth blobs; if it stays, push the signature or SBOM to the "
+        "target once more.",
         "source": "See whether the directory or bucket can be read by this user, and run again.",
         "outside_source": "Replace the link by what it points at, or leave it out, as by --exclude 'NAME**'; nothing "
         "outside the source is read.",
@@ -139,8 +140,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "referrer_conflict": "The target's tag of this name lists no referrers: remove it if nobody needs it.",
         "target_full": "Make room at the target, then run again: what it has already is not sent twice.",
         "target_lacks": "Migrate it first, or clean up without naming a target.",
-        "missing_at_target": "Run migrate again, which names what the target does not take; if it stays, look for "
-        "what deletes at the target.",
+        "missing_at_target": "Run migrate again, which names what the target does not take; what it lost below a tag "
+        "comes again with migrate --prove-again --depth blobs. If it stays, look for what deletes at the target.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
         "extra_at_target": "Nothing to do, if it vanished at the source, others push to the target, or --backup-tag "
         "keeps there what was overwritten (tag_overwritten of that run); else see who did, and delete it there.",

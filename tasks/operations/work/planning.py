@@ -49,6 +49,8 @@ class CopyPolicy:
     depth: Depth = Depth.MANIFEST
     strict_names: bool = False
     fail_fast: bool = False
+    prove_again: bool = False
+    """Whether nothing counts that an earlier run proved."""
 
     def backup_of(self, tag: str) -> str | None:
         """Under which other tag is kept what `tag` has before it is overwritten; None where nothing is to be kept."""

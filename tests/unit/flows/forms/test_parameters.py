@@ -64,6 +64,13 @@ def test_a_prefect_server_that_is_told_of_the_form_keeps_no_login(model: type[Ba
         assert all(field.is_valid(text) for text in taken.get(name, [None])), name
 
 
+def test_nothing_is_proved_again_of_what_is_not_asked_for() -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "prove_again": True}
+    assert MigrateParameters(**given).to_options().policy.prove_again
+    with pytest.raises(ConfigurationError, match="--prove-again: not with --since-last"):
+        checked(MigrateParameters, {**given, "since_last": True})
+
+
 @pytest.mark.parametrize("model", [MigrateParameters, ScaledMigrateParameters])
 def test_nothing_is_deleted_where_a_name_may_be_that_of_an_entry_that_can_t_be_read(model: type[BaseModel]) -> None:
     given = {"source": "/mnt/bucket", "target": "registry.example", "split_by_name": True}

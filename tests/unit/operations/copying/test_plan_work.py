@@ -62,7 +62,7 @@ def plan_of(
         profile=profile,
         announced=(),
         referrers=True,
-        noted=NotedTags(made.ledger, "app", "app", depth),
+        noted=NotedTags(made.ledger, "app", "app", replace(made.policy, depth=depth)),
     )
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
     hands.close()
