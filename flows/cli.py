@@ -191,7 +191,7 @@ def plan(context: click.Context, /, **given: Any) -> None:
 @_runs
 @standalone_option
 def verify(context: click.Context, /, *, standalone: bool, **given: Any) -> None:
-    """Prove that TARGET holds what SOURCE says, and list what it has besides."""
+    """Prove that TARGET holds what SOURCE says, and list the tags that these repositories have besides."""
     _run(context, RunKind.VERIFY, ScaledVerifyParameters, given, standalone=standalone)
 
 
