@@ -9,7 +9,12 @@ from hypothesis import HealthCheck, settings
 from tasks.stores import hidden_secrets
 from tasks.stores.local_parts import ports
 
-pytest_plugins = ["tests.support.real_parts", "tests.support.command", "tests.support.deployed_runs"]
+pytest_plugins = [
+    "tests.support.loopback_server",
+    "tests.support.real_parts",
+    "tests.support.command",
+    "tests.support.deployed_runs",
+]
 
 REQUIRE_REAL_PARTS = "LAYOUTLIFT_REQUIRE_REAL_PARTS"
 

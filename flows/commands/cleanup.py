@@ -11,7 +11,7 @@ import click
 
 from flows.commands.headings import HeadedGroup
 from flows.commands.options import with_parameters
-from flows.commands.running import checked, logs_in, take_credentials
+from flows.commands.running import checked, logs_in, prepare
 from flows.exit_codes import INCOMPLETE, INTERRUPTED
 from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
 from tasks.oci.errors import ConfigurationError
@@ -37,14 +37,14 @@ def plans(command: Any) -> Any:
 @cleanup.command(short_help="Say what a policy keeps and deletes; changes nothing")
 @with_parameters(CleanupPlanParameters)
 @plans
-def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
+def plan(**given: Any) -> None:
     """Say what a policy keeps and deletes at SOURCE, and why; changes nothing."""
     from flows.course.cleanup_planning import plan_cleanup  # noqa: PLC0415 - not for --help
     from flows.course.stopping import stopped_by_signals  # noqa: PLC0415
     from flows.terminal.cleanup_plan_output import print_plan  # noqa: PLC0415
     from flows.terminal.console import Console  # noqa: PLC0415
 
-    take_credentials(username, from_stdin=password_stdin)
+    as_json = prepare(given)
     parameters = checked(CleanupPlanParameters, given)
     console = Console()
     keeping, file = ("", shlex.quote(parameters.output)) if parameters.output else ("with --output FILE, ", "FILE")
@@ -59,14 +59,14 @@ def plan(*, as_json: bool, username: str | None, password_stdin: bool, **given: 
 @with_parameters(ApplyParameters)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON")
 @logs_in
-def apply(*, plan_file: Path, as_json: bool, username: str | None, password_stdin: bool, **given: Any) -> None:
+def apply(*, plan_file: Path, **given: Any) -> None:
     """Do what PLAN says, and nothing else, as far as everything is still as it was then.
 
     PLAN is the file that layoutlift cleanup plan wrote with --output.
     """
     from flows.course.cleanup_applying import apply_plan  # noqa: PLC0415 - not for --help
 
-    take_credentials(username, from_stdin=password_stdin)
+    as_json = prepare(given)
     parameters = checked(ApplyParameters, given)
     change(partial(apply_plan, parameters, plan_file), as_json=as_json)
 

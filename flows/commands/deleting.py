@@ -12,7 +12,7 @@ import click
 from flows.commands.cleanup import change, exit_unless, plans
 from flows.commands.headings import HeadedCommand
 from flows.commands.options import with_parameters
-from flows.commands.running import checked, take_credentials
+from flows.commands.running import checked, prepare
 from flows.forms.cleanup_parameters import ApplyParameters, DeleteParameters, RecoverParameters
 from tasks.oci.errors import InterruptedRunError
 from tasks.stores.source_checks import refuse_within
@@ -31,31 +31,17 @@ _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; with
 @click.argument("named", metavar="REPOSITORY[:TAG|@DIGEST]")
 @_apply
 @plans
-def delete(
-    *, named: str, username: str | None, password_stdin: bool, applies: bool, as_json: bool, **given: Any
-) -> None:
+def delete(*, named: str, applies: bool, **given: Any) -> None:
     """Delete one tag, artifact or repository of SOURCE, with what refers to it; shared blobs stay.
 
     Without --apply, only says what would go.
     """
     from flows.course.deleting import Named, plan_delete  # noqa: PLC0415 - not for --help
 
-    take_credentials(username, from_stdin=password_stdin)
+    as_json = prepare(given)
     parameters = checked(DeleteParameters, given)
-    refuse_within(parameters.source, "--output", parameters.output)
-    meant = Named.parse(named)
-    applied = ApplyParameters(
-        i_am_the_only_writer=parameters.i_am_the_only_writer,
-        jobs=parameters.jobs,
-        plain_http=parameters.plain_http,
-        ca_file=parameters.ca_file,
-    )
-    _plan_and_apply(
-        partial(plan_delete, parameters, meant),
-        parameters.output,
-        applied if applies else None,
-        as_json=as_json,
-    )
+    plan = partial(plan_delete, parameters, Named.parse(named))
+    _plan_and_apply(plan, parameters, applies=applies, as_json=as_json)
 
 
 @click.command(cls=HeadedCommand, short_help="Find manifests of SOURCE that no index names any more")
@@ -70,21 +56,14 @@ def recover(*, applies: bool, as_json: bool, **given: Any) -> None:
     from flows.course.deleting import plan_recover  # noqa: PLC0415 - not for --help
 
     parameters = checked(RecoverParameters, given)
-    refuse_within(parameters.source, "--output", parameters.output)
-    applied = ApplyParameters(i_am_the_only_writer=parameters.i_am_the_only_writer, jobs=parameters.jobs)
-    _plan_and_apply(
-        partial(plan_recover, parameters),
-        parameters.output,
-        applied if applies else None,
-        as_json=as_json,
-    )
+    _plan_and_apply(partial(plan_recover, parameters), parameters, applies=applies, as_json=as_json)
 
 
 def _plan_and_apply(
     plan: Callable[[Path | None, Stop, ShowPlan], bool],
-    output: str | None,
-    applied: ApplyParameters | None,
+    parameters: DeleteParameters | RecoverParameters,
     *,
+    applies: bool,
     as_json: bool,
 ) -> None:
     """Print a plan, and apply that very plan where the user wants that; one JSON document in either case."""
@@ -93,14 +72,17 @@ def _plan_and_apply(
     from flows.terminal.cleanup_plan_output import print_plan  # noqa: PLC0415
     from flows.terminal.console import Console  # noqa: PLC0415 - not for --help
 
-    console, shown = Console(), partial(print_plan, as_json=as_json, is_whole=applied is None)
-    if applied is None:
+    output = parameters.output
+    refuse_within(parameters.source, "--output", output)
+    console, shown = Console(), partial(print_plan, as_json=as_json, is_whole=not applies)
+    if not applies:
         with stopped_by_signals(console):
             whole = plan(None if output is None else Path(output), console.stop, shown)
     else:
         from flows.course.cleanup_applying import apply_plan  # noqa: PLC0415
         from flows.terminal.cleanup_outcome_output import AppliedPart  # noqa: PLC0415
 
+        applied = ApplyParameters(**parameters.model_dump(include=set(ApplyParameters.model_fields)))
         with plan_place(output) as place:
             with stopped_by_signals(console):
                 whole = plan(place, console.stop, shown)

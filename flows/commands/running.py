@@ -182,7 +182,7 @@ def checked(model: type[_Model], given: dict[str, Any], *, blocks: bool = False)
         ConfigurationError: one of them is wrong; the message names each option and what is wrong with it.
     """
     try:
-        parameters = model(**{k: list(v) if isinstance(v, tuple) else v for k, v in given.items()})
+        parameters = model(**given)
     except ValidationError as error:
         raise wrong_options(error) from None
     if not blocks:

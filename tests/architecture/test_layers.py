@@ -2,14 +2,9 @@
 
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-
-from tests.support.loopback_server import LoopbackServer
 
 ROOT = Path(__file__).parents[2]
 SLOW = ("prefect", "pydantic", "fastapi", "boto3")
@@ -86,24 +81,6 @@ def test_a_store_that_imports_prefect_would_be_named() -> None:
 def test_values_and_decisions_need_the_standard_library_only(package: str) -> None:
     loaded = imported_by("\n".join(f"import {module}" for module in modules_in(package)))
     assert loaded.isdisjoint({"prefect", "pydantic", "oras", "requests", "urllib3", "boto3", "docker"})
-
-
-class NothingThere(BaseHTTPRequestHandler):
-    """Answers at once, as no registry does."""
-
-    def do_GET(self) -> None:
-        self.send_error(404)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def no_registry() -> Iterator[str]:
-    with LoopbackServer(NothingThere) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import yaml
 from infra.operations.desk import AUTOMATIONS, DEPLOYMENTS, POOL
 from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
-from tests.support.prefect_history import delete
+from tests.support.prefect_history import PrefectHistory, delete
 
 ROOT = Path(__file__).parents[2]
 WAIT_SECONDS = 150.0
@@ -50,7 +49,7 @@ class DeployedRuns:
 
     def unschedule(self) -> None:
         """Take that schedule away, and the runs that it would still have begun."""
-        for schedule in _get(f"{self.api}/deployments/{self.deployment}/schedules"):
+        for schedule in ask(self.api, f"deployments/{self.deployment}/schedules", method="GET"):
             if schedule["slug"] == "often":
                 delete(f"{self.api}/deployments/{self.deployment}/schedules/{schedule['id']}")
 
@@ -145,20 +144,10 @@ def flow_processes(run: str) -> list[int]:
     return found
 
 
-def _get(url: str) -> Any:
-    with _direct().open(url, timeout=30) as answer:
-        return json.load(answer)
-
-
-def _direct() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
 @pytest.fixture(scope="module")
 def deployed(prefect_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedRuns]:
     """The deployments of the file on the session's server, and a worker of this module's own."""
-    port = json.loads((Path(prefect_environment["PREFECT_HOME"]) / "server.json").read_bytes())["port"]
-    api = f"http://127.0.0.1:{port}/api"
+    api = f"{PrefectHistory.of(prefect_environment).url}/api"
     home = tmp_path_factory.mktemp("worker")
     environment = {
         "XDG_STATE_HOME": str(home / "state"),

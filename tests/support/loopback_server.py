@@ -1,6 +1,10 @@
 """What the HTTP servers of tests have in common: each stands on a free port of loopback, a thread a connection."""
 
+import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
 
 
 class LoopbackServer(ThreadingHTTPServer):
@@ -16,3 +20,20 @@ class LoopbackServer(ThreadingHTTPServer):
 
     def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(("127.0.0.1", 0), handler)
+
+
+class _NothingThere(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def no_registry() -> Iterator[str]:
+    """Host and port of a server that answers at once, as no registry does."""
+    with LoopbackServer(_NothingThere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()

@@ -4,9 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -126,25 +123,6 @@ def test_a_source_that_is_not_there_is_named_before_a_server_is_started(
         assert ended.output == (
             f"layoutlift: the source {tmp_path}/nowhere is not a directory; is the bucket mounted there?\n"
         )
-
-
-class NothingThere(BaseHTTPRequestHandler):
-    """A server that is no registry."""
-
-    def do_GET(self) -> None:
-        self.send_error(404)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def no_registry() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), NothingThere)
-    with server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
 
 
 def test_a_target_that_does_not_let_us_in_is_named_before_a_server_is_started(

@@ -46,7 +46,7 @@ def test_every_option_has_its_place(command: str) -> None:
     named = {name for names in HEADINGS.values() for name in names}
     shown = [name for names in headings_of(*command.split()).values() for name in names]
     assert shown
-    assert [name for name in shown if name not in named] == [], "name them in HEADINGS of flows/commands/headings.py"
+    assert [name for name in shown if name not in named] == [], "name them in HEADINGS of flows/forms/field_order.py"
 
 
 def test_an_option_that_has_no_place_is_shown_all_the_same() -> None:
