@@ -12,14 +12,13 @@ from tasks.endpoints import (
     TargetOptions,
     close_source,
     let_in,
-    open_source,
     open_target,
+    open_whole,
     own_name,
     parse_target,
     source_identity,
 )
 from tasks.oci.errors import ConfigurationError, InterruptedRunError
-from tasks.old_indexes import old_indexes
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import PolicyChoice
 from tasks.operations.cleanup.planning.gate import Gate
@@ -32,17 +31,13 @@ from tasks.operations.cleanup.values import PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.work.concurrency import CallersPool, map_ahead
 from tasks.ports import Finding
-from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, is_bucket
-from tasks.stores.directory.directory_files import DirectoryFiles
-from tasks.stores.directory.watched_files import WatchedFiles
-from tasks.stores.directory.watched_layouts import WatchedLayouts
+from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin, is_bucket
 from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
-    from tasks.file_ports import FileReader
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.deciding.choices import Choice
     from tasks.operations.cleanup.deciding.policy import Policy
@@ -75,24 +70,6 @@ class CleanupOptions:
     plain_http: bool = False
     ca_file: str | None = None
     credentials: Credentials | None = field(default=None, repr=False)
-
-
-def open_files(source: str, access: BucketAccess, stop: Stop, layouts: Source) -> FileReader:
-    """The files of a source, to be looked at and not to be changed; `layouts` is what was opened to read its layouts.
-
-    Raises:
-        ConfigurationError: it names no kind of source that can be read.
-    """
-    if isinstance(layouts, WatchedLayouts):
-        return WatchedFiles(layouts.process)
-    if not is_bucket(source):
-        return DirectoryFiles(source_identity(source, access))
-    from tasks.stores.bucket.bucket_files import BucketFiles  # noqa: PLC0415 - directories don't wait for the SDK
-    from tasks.stores.bucket.s3_bucket import S3Bucket  # noqa: PLC0415
-    from tasks.stores.bucket.s3_client import make_client  # noqa: PLC0415
-
-    address = BucketAddress.parse(source)
-    return BucketFiles(S3Bucket(make_client(access), address.bucket, access, stop=stop), address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +136,11 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         ConfigurationError: one of them can't be used.
         AuthenticationError, TransportError: the target does not let us in.
     """
-    access = replace(options.access, connections=options.jobs)
+    access = replace(options.access, connections=options.jobs + REPOSITORIES_AT_ONCE)
     with ExitStack() as stack:
-        source = open_source(options.source, stop, access)
+        source = open_whole(options.source, stop, access)
         stack.callback(close_source, source)
-        files = open_files(options.source, access, stop, source)
+        files = source.open_files()
         readers = stack.enter_context(CallersPool(options.jobs, thread_name_prefix="read"))
         gate = None
         if policy.gate is not None:
@@ -171,8 +148,9 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         with let_in(options.source):
             holdings = Holdings(files)
         rules = BlobRules(files.now(), policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
-        old = old_indexes(options.source, access, stop)
-        tools = PlanTools(source, files, holdings, rules, readers.map, policy.protected_digests, gate, old)
+        tools = PlanTools(
+            source, files, holdings, rules, readers.map, policy.protected_digests, gate, source.old_indexes
+        )
         yield Planner(source, tools, stop)
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tasks.ports import Source
     from tasks.registry_ports import NewRepositories
+    from tasks.stores.bucket.layout_bucket import LayoutBucket
     from tasks.stores.registry.credentials import Credentials
     from tasks.stores.registry.ecr import EcrRegistry
     from tasks.stores.registry.registry_store import RegistryStore
@@ -70,13 +71,18 @@ def open_source(
     Raises:
         ConfigurationError: it names no kind of source that can be read, or the names in it can't be told.
     """
-    check_source(source)
     stop = stop or Stop()
-    store = _open_whole(source, stop, access or BucketAccess())
+    store = open_whole(source, stop, access or BucketAccess())
     return SplitSource(store, stop, layouts=layouts) if by_name else store
 
 
-def _open_whole(source: str, stop: Stop, access: BucketAccess) -> Source:
+def open_whole(source: str, stop: Stop, access: BucketAccess) -> WatchedLayouts | LayoutDirectory | LayoutBucket:
+    """A source as it is, which has its files as well; `close_source` lets go of it.
+
+    Raises:
+        ConfigurationError: it names no kind of source that can be read, or the names in it can't be told.
+    """
+    check_source(source)
     if is_bucket(source):
         return _open_bucket(BucketAddress.parse(source), access, stop)
     path, may_hang = mounts.resolve(source)
@@ -88,12 +94,12 @@ def _open_whole(source: str, stop: Stop, access: BucketAccess) -> Source:
     return store
 
 
-def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> Source:
+def _open_bucket(address: BucketAddress, access: BucketAccess, stop: Stop) -> LayoutBucket:
     from tasks.stores.bucket.layout_bucket import LayoutBucket  # noqa: PLC0415 - directories don't wait for the SDK
-    from tasks.stores.bucket.s3_bucket import S3Bucket  # noqa: PLC0415
     from tasks.stores.bucket.s3_client import make_client  # noqa: PLC0415
+    from tasks.stores.bucket.s3_versions import VersionedS3Bucket  # noqa: PLC0415
 
-    bucket = S3Bucket(make_client(access), address.bucket, access, below=address.prefix, stop=stop)
+    bucket = VersionedS3Bucket(make_client(access), address.bucket, access, below=address.prefix, stop=stop)
     return LayoutBucket(bucket, address)
 
 

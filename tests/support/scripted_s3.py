@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pytest
@@ -10,8 +11,8 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.stores.bucket.layout_bucket import LayoutBucket
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-from tasks.stores.bucket.s3_bucket import S3Bucket
 from tasks.stores.bucket.s3_client import make_client
+from tasks.stores.bucket.s3_versions import VersionedS3Bucket
 from tasks.stores.pacing import Stop
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
@@ -37,12 +38,24 @@ def use_worthless_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+def use_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let the SDK ask a program for credentials; the file has a line for each time that it did."""
+    keys, asked = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B"}', folder / "asked"
+    (folder / "give").write_text(f"#!/bin/sh\necho asked >> {asked}\necho '{keys}'\n")
+    (folder / "give").chmod(0o755)
+    (folder / "config").write_text(f"[default]\ncredential_process = {folder / 'give'}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    return asked
+
+
 def open_scripted(
     script: ScriptedRegistry, prefix: str = "", stop: Stop | None = None, **access: object
 ) -> LayoutBucket:
     """The bucket `bucket` of a scripted server; what fails is tried again at once."""
     settings = BucketAccess(endpoint_url=script.url, **access)
-    store = S3Bucket(make_client(settings), "bucket", settings, below=prefix, stop=stop, first_wait=0.001)
+    store = VersionedS3Bucket(make_client(settings), "bucket", settings, below=prefix, stop=stop, first_wait=0.001)
     return LayoutBucket(store, BucketAddress("bucket", prefix))
 
 

@@ -12,7 +12,7 @@ from tasks.operations.cleanup.deciding.policy import Policy
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.pacing import Stop
 from tests.support.scripted_registry import Reply, ScriptedRegistry
-from tests.support.scripted_s3 import always, refusal, use_worthless_credentials
+from tests.support.scripted_s3 import always, page, refusal, use_program, use_worthless_credentials
 
 
 @pytest.fixture
@@ -41,6 +41,20 @@ def test_a_bucket_that_does_not_let_us_in_is_wrong_configuration(
     options = CleanupOptions("s3://bucket", BucketAccess(endpoint_url=script.url))
     with pytest.raises(ConfigurationError, match=words), open_planner(options, Policy(()), Stop()):
         pytest.fail("nothing can be planned")
+
+
+def test_layouts_files_and_earlier_indexes_of_a_bucket_are_read_with_one_login(
+    script: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What gives credentials may ask a person."""
+    asked = use_program(tmp_path, monkeypatch)
+    always(script, "/bucket", page({}))
+    options = CleanupOptions("s3://bucket", BucketAccess(endpoint_url=script.url))
+    with open_planner(options, Policy(()), Stop()) as planner:
+        assert not list(planner.source.list_layouts())
+        assert not list(planner.tools.files.list_files("app"))
+        assert not list(planner.tools.old_indexes("app", 0.0))
+    assert asked.read_text() == "asked\n"
 
 
 def test_what_a_source_is_read_by_works_in_the_context_of_the_flow(tmp_path: Path) -> None:

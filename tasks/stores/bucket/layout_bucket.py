@@ -26,8 +26,10 @@ from tasks.oci.errors import (
 )
 from tasks.ports import IndexFile
 from tasks.stores.bucket.blob_table import BlobTable, BlobTables
+from tasks.stores.bucket.bucket_files import BucketFiles
 from tasks.stores.bucket.bucket_search import KeySearch
 from tasks.stores.bucket.object_stream import ObjectReader
+from tasks.stores.bucket.old_contents import OldContents
 from tasks.stores.bucket.s3_errors import DeniedError, GarbledError, NoCredentialsError, UnreachableError
 from tasks.stores.sibling_blobs import SiblingBlobs
 from tasks.stores.verified_content import VerifiedContent
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
     from tasks.ports import BlobStat, Finding
     from tasks.stores.bucket.bucket_search import Stamp
     from tasks.stores.bucket.s3_address import BucketAddress
-    from tasks.stores.bucket.s3_bucket import OpenObject, S3Bucket
+    from tasks.stores.bucket.s3_bucket import OpenObject
+    from tasks.stores.bucket.s3_versions import VersionedS3Bucket
     from tasks.stores.verified_content import ByteStream
 
 USUAL_MARKERS = (b'{"imageLayoutVersion":"1.0.0"}', b'{"imageLayoutVersion": "1.0.0"}')
@@ -48,11 +51,12 @@ USUAL_MARKERS = (b'{"imageLayoutVersion":"1.0.0"}', b'{"imageLayoutVersion": "1.
 class LayoutBucket:
     """A `Source` over all keys of a bucket below an address."""
 
-    def __init__(self, bucket: S3Bucket, address: BucketAddress) -> None:
+    def __init__(self, bucket: VersionedS3Bucket, address: BucketAddress) -> None:
         """Take the bucket and the part of it that is the source; nothing is read yet."""
         self._bucket = bucket
         self._address = address
         self._reader = ObjectReader(bucket)
+        self._old = OldContents(bucket, address)
         self._tables = BlobTables(self._list_blobs)
         self._siblings = SiblingBlobs(self.list_layouts, self._size_of, self._sizes)
         self._markers: dict[str, Stamp] = {}
@@ -111,6 +115,14 @@ class LayoutBucket:
             return found
         sibling = self._siblings.find(digest, None)
         return found if sibling is None else self._bucket.stat(self._key_of(sibling))
+
+    def open_files(self) -> BucketFiles:
+        """All files of the source, to be looked at and not to be changed."""
+        return BucketFiles(self._bucket, self._address)
+
+    def old_indexes(self, path: str, since: float) -> Iterator[bytes]:
+        """See `PlanTools.old_indexes`."""
+        return self._old.of(path, image_layout.INDEX, since)
 
     @contextmanager
     def _open_blob(self, path: str, descriptor: Descriptor) -> Iterator[ByteStream]:

@@ -31,6 +31,7 @@ from tasks.oci.errors import (
     SourceUnavailableError,
 )
 from tasks.ports import BlobStat, Finding, IndexFile
+from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.directory.file_errors import PassingAbsenceError, translate, translated
 from tasks.stores.directory.layout_search import find_layouts, wait_alone
 from tasks.stores.first_try import first_tried
@@ -78,11 +79,6 @@ class LayoutDirectory:
         self._silence = Silence(SILENT_SECONDS)
         self._siblings = SiblingBlobs(self.list_layouts, self._size_of, self._sizes)
 
-    @property
-    def root(self) -> str:
-        """The source's real path."""
-        return self._root
-
     def list_layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`."""
         if not os.path.isdir(self._root):  # noqa: PTH112 - Path.is_dir lets the errors of a dead mount through
@@ -121,6 +117,15 @@ class LayoutDirectory:
             return None
         sibling = self._siblings.find(digest, None) if image_layout.is_placeholder(found.size, digest) else None
         return found if sibling is None else self._again(self._stat, sibling)
+
+    def open_files(self) -> DirectoryFiles:
+        """All files of the source, to be looked at and not to be changed."""
+        return DirectoryFiles(self._root)
+
+    def old_indexes(self, path: str, since: float) -> tuple[bytes, ...]:
+        """See `PlanTools.old_indexes`; a directory keeps none."""
+        del path, since
+        return ()
 
     def _stat(self, relative: str) -> BlobStat:
         with self._found_inside(relative) as place, translated(relative):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.ports import BlobStat, Finding, IndexFile
+from tasks.stores.directory.watched_files import WatchedFiles
 from tasks.stores.verified_content import VerifiedContent
 
 if TYPE_CHECKING:
@@ -61,3 +62,12 @@ class WatchedLayouts:
             self.process.check_mounted(path)
             return None
         return BlobStat(*found)
+
+    def open_files(self) -> WatchedFiles:
+        """All files of the source, to be looked at and not to be changed."""
+        return WatchedFiles(self.process)
+
+    def old_indexes(self, path: str, since: float) -> tuple[bytes, ...]:
+        """See `PlanTools.old_indexes`; a directory keeps none."""
+        del path, since
+        return ()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -18,6 +19,8 @@ from tasks.oci.errors import (
 from tasks.oci.image_layout import blob_path
 from tasks.stores import sibling_blobs
 from tasks.stores.bucket.layout_bucket import LayoutBucket
+from tasks.stores.bucket.s3_errors import DeniedError
+from tasks.stores.bucket.s3_versions import VersionedS3Bucket
 from tests.support.buckets import moto_bucket
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 from tests.support.scripted_s3 import (
@@ -239,3 +242,27 @@ def test_a_deleted_object_of_a_bucket_with_versions_is_gone(in_moto: tuple) -> N
     source = open_bucket()
     assert lists(source) == ["app"]
     assert json.loads(source.read_index("app").raw)["manifests"] == []
+
+
+def test_a_bucket_that_keeps_versions_has_the_earlier_indexes_of_each_layout(in_moto: tuple) -> None:
+    client, _ = in_moto
+    client.put_bucket_versioning(Bucket="bucket", VersioningConfiguration={"Status": "Enabled"})
+    for key in ("app", "other"):
+        for time in ("before", "now"):
+            client.put_object(Bucket="bucket", Key=f"below/{key}/index.json", Body=f"{key} {time}".encode())
+    source = open_source("s3://bucket/below")
+    assert [list(source.old_indexes(path, 0.0)) for path in ("app", "other")] == [[b"app before"], [b"other before"]]
+
+
+def test_layouts_that_ask_at_once_are_told_once_that_they_may_not_see_earlier_indexes(
+    in_moto: tuple, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise DeniedError("bucket", "AccessDenied")
+
+    monkeypatch.setattr(VersionedS3Bucket, "list_versions", refuse)
+    with ThreadPoolExecutor(4) as pool:
+        source = in_moto[1]()
+        assert list(pool.map(lambda path: list(source.old_indexes(path, 0.0)), "abcd")) == [[]] * 4
+    [message] = caplog.messages
+    assert "index.json, and perhaps of others, are not looked at" in message

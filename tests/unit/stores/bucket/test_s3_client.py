@@ -18,7 +18,7 @@ from tasks.stores.bucket.s3_client import make_client, make_clients, region_of
 from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
-from tests.support.scripted_s3 import page, use_worthless_credentials
+from tests.support.scripted_s3 import page, use_program, use_worthless_credentials
 
 
 @pytest.fixture(autouse=True)
@@ -114,17 +114,11 @@ def test_clients_of_one_bucket_share_its_login(
     script: ScriptedRegistry, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """What gives credentials may ask a person."""
-    keys = '{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B"}'
-    (tmp_path / "give").write_text(f"#!/bin/sh\necho asked >> {tmp_path / 'asked'}\necho '{keys}'\n")
-    (tmp_path / "give").chmod(0o755)
-    (tmp_path / "config").write_text(f"[default]\ncredential_process = {tmp_path / 'give'}\n")
-    environment.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        environment.delenv(name)
+    asked = use_program(tmp_path, environment)
     script.always("GET", "/bucket", page({}))
     for client in make_clients(BucketAccess(script.url), 1.0, 2.0):
         client.list_objects_v2(Bucket="bucket")
-    assert (tmp_path / "asked").read_text() == "asked\n"
+    assert asked.read_text() == "asked\n"
 
 
 def test_no_credentials_are_looked_for_where_none_are_sent(

@@ -498,3 +498,8 @@ def test_an_index_that_stays_broken_is_given_as_it_is(tmp_path: Path) -> None:
     waits: list[float] = []
     assert LayoutDirectory(tmp_path, retry_wait=0.1, pause=waits.append).read_index("app").raw == index.read_bytes()
     assert waits == [0.1]
+
+
+def test_a_directory_keeps_no_earlier_indexes(tmp_path: Path) -> None:
+    LayoutBuilder(tmp_path / "app").write()
+    assert list(LayoutDirectory(tmp_path).old_indexes("app", 0.0)) == []
