@@ -32,13 +32,6 @@ if TYPE_CHECKING:
     from tasks.ports import BlobContent, Finding
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    key: str
-    size: int
-    etag: str = ""
-
-
 class MemorySource:
     """A `Source` over files held in a mapping, by their paths below the source."""
 
@@ -50,7 +43,7 @@ class MemorySource:
         """See `LayoutLister.list_layouts`."""
         search = KeySearch("")
         for path, raw in self._files.items():
-            search.add(_Listed(path, len(raw)))
+            search.add(path, ("", len(raw)))
         yield from search.layouts()
 
     def read_index(self, path: str) -> IndexFile:

@@ -6,7 +6,7 @@ Kept are folders, not keys: memory grows with the number of layouts, whatever th
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci import image_layout
@@ -23,25 +23,6 @@ Stamp = tuple[str, int]
 """ETag and size: objects of one bucket that agree in both have the same content."""
 
 
-class ListedFile(Protocol):
-    """What a listing says of an object."""
-
-    @property
-    def key(self) -> str:
-        """Its path, or key."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        ...
-
-    @property
-    def etag(self) -> str:
-        """A mark of its content."""
-        ...
-
-
 @dataclass(slots=True)
 class _Folder:
     """What lies directly in a folder: how many files, the first of their names, and a layout's two files."""
@@ -55,10 +36,10 @@ class _Folder:
     def is_layout(self) -> bool:
         return self.has_index or self.marker is not None
 
-    def add(self, name: str, found: ListedFile) -> None:
+    def add(self, name: str, stamp: Stamp) -> None:
         self.count += 1
         if name == image_layout.MARKER:
-            self.marker = (found.etag, found.size)
+            self.marker = stamp
         elif name == image_layout.INDEX:
             self.has_index = True
         elif len(self.names) < SHOWN_FILES or name < self.names[-1]:
@@ -79,12 +60,12 @@ class KeySearch:
         self._last: tuple[str, _Folder] | None = None
         self.is_empty = True
 
-    def add(self, found: ListedFile) -> None:
+    def add(self, key: str, stamp: Stamp) -> None:
         """Note an object below the prefix."""
         self.is_empty = False
-        folder, slash, name = found.key[self._skipped :].rpartition("/")
+        folder, slash, name = key[self._skipped :].rpartition("/")
         if name and _OWN not in f"/{folder}/":
-            self._folder(f"{folder}{slash}", name).add(name, found)
+            self._folder(f"{folder}{slash}", name).add(name, stamp)
 
     def layouts(self) -> Iterator[str | Finding]:
         """See `LayoutLister.list_layouts`."""

@@ -71,7 +71,7 @@ class LayoutBucket:
         search = KeySearch(self._address.prefix)
         try:
             for found in self._bucket.list_objects(self._address.prefix):
-                search.add(found)
+                search.add(found.key, (found.etag, found.size))
         except (SourceError, ContentNotFoundError) as error:
             kind = SourceUnavailableError if _may_pass(error) else ConfigurationError
             raise kind(f"the source {self._address} can't be listed: {self._reason(error)}") from error

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tasks.ports import Finding
 from tasks.stores.bucket.bucket_search import KeySearch
-from tasks.stores.bucket.s3_bucket import ListedObject
 from tasks.stores.directory.layout_search import find_layouts
 
 NAMES = ["a", "b b", "été", "-", "a.b", "blobs", "ingest", "sha256", "oci-layout", "index.json", "日本"]
@@ -20,11 +19,11 @@ PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5)
 
 def found(*keys: str, prefix: str = "", shuffled: int | None = None) -> list[str | Finding]:
     search = KeySearch(prefix)
-    listed = [ListedObject(f"{prefix}{key}", 1, f"etag of {key}", 1.0) for key in keys]
+    listed = [(f"{prefix}{key}", f"etag of {key}") for key in keys]
     if shuffled is not None:
         random.Random(shuffled).shuffle(listed)
-    for each in listed:
-        search.add(each)
+    for key, etag in listed:
+        search.add(key, (etag, 1))
     return list(search.layouts())
 
 
@@ -82,7 +81,7 @@ def test_many_keys_that_are_no_paths_are_one_finding() -> None:
 def test_what_is_kept_does_not_grow_with_the_blobs_of_a_layout() -> None:
     search = KeySearch("")
     for number in range(10_000):
-        search.add(ListedObject(f"app/blobs/sha256/{number:064}", 1, "", 1.0))
+        search.add(f"app/blobs/sha256/{number:064}", ("", 1))
     assert sum(len(folder.names) for folder in search._folders.values()) <= 3
-    search.add(ListedObject("app/index.json", 1, "", 1.0))
+    search.add("app/index.json", ("", 1))
     assert list(search.layouts()) == ["app"]
