@@ -28,7 +28,7 @@ from tasks.stores.directory import mounts
 from tasks.stores.directory.file_errors import translated
 from tasks.stores.directory.watched_writer import WatchedWritable
 from tasks.stores.directory.writable_directory import WritableDirectory
-from tasks.stores.source_checks import no_directory, refuse_absent, refuse_no_proc, refuse_other_encodings
+from tasks.stores.source_checks import check_source, no_directory
 from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
@@ -202,14 +202,12 @@ def open_writable(source: str, access: BucketAccess) -> Iterator[WritableSource]
             it is an empty folder.
         SourceUnavailableError: its mount does not answer.
     """
+    check_source(source)
     if is_bucket(source):
         yield _writable_bucket(BucketAddress.parse(source), access)
         return
-    refuse_other_encodings()
-    refuse_no_proc()
     path, may_hang = mounts.resolve(source)
     if not may_hang:
-        refuse_absent(source, path)
         with translated(source):
             _refuse_empty(source, is_empty=not any(Path(path).iterdir()))
         yield WritableDirectory(path)

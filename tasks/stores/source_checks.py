@@ -29,11 +29,11 @@ def check_source(source: str) -> None:
     """
     check_place(source)
     if not is_bucket(source):
-        refuse_other_encodings()
-        refuse_no_proc()
+        _refuse_other_encodings()
+        _refuse_no_proc()
         path, may_hang = mounts.resolve(source)
         if not may_hang:
-            refuse_absent(source, path)
+            _refuse_absent(source, path)
 
 
 def refuse_swapped(source: str, target: str | None) -> None:
@@ -118,7 +118,7 @@ def check_here(path: str, kind: str = "folder") -> None:
         raise ConfigurationError(f"{path.partition('://')[0]}:// can't be used here; name a {kind} of this machine")
 
 
-def refuse_absent(source: str, path: str) -> None:
+def _refuse_absent(source: str, path: str) -> None:
     """See that there is a directory at the path of a source.
 
     Raises:
@@ -146,7 +146,7 @@ def no_directory(source: str, reason: int = errno.ENOENT) -> ConfigurationError:
     return ConfigurationError((_NO_PATH if ":" in source else _NO_DIRECTORY).format(source))
 
 
-def refuse_other_encodings() -> None:
+def _refuse_other_encodings() -> None:
     """See that names of files are read as UTF-8: in another encoding, they would become other names at the target.
 
     Raises:
@@ -160,7 +160,7 @@ def refuse_other_encodings() -> None:
         )
 
 
-def refuse_no_proc() -> None:
+def _refuse_no_proc() -> None:
     """See that a file that was opened can be asked where it is: without that, each looks as if it were not there.
 
     Raises:
