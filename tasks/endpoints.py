@@ -178,21 +178,10 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
 
 
 @contextmanager
-def blamed_on(option: str) -> Iterator[None]:
+def blamed_on(option: str, given: str | None) -> Iterator[None]:
     """Have what can't be written in the block, before a run has done anything, count as a wrong `option`.
 
-    Raises:
-        ConfigurationError: it can't be written or read.
-    """
-    try:
-        yield
-    except StateError as error:
-        raise ConfigurationError(f"{option}: {error}") from error
-
-
-@contextmanager
-def state_blamed(given: str | None) -> Iterator[None]:
-    """The same of --state, or of the folder that is taken where nobody gave that.
+    Where nobody has `given` that, which --state needs not be, it is the user's own folder for state.
 
     Raises:
         ConfigurationError: it can't be written or read.
@@ -201,9 +190,9 @@ def state_blamed(given: str | None) -> Iterator[None]:
         yield
     except StateError as error:
         if given:
-            raise ConfigurationError(f"--state: {error}") from error
+            raise ConfigurationError(f"{option}: {error}") from error
         raise ConfigurationError(
-            f"{error}; name a folder that this user may write with --state, or set XDG_STATE_HOME"
+            f"{error}; name a folder that this user may write with {option}, or set XDG_STATE_HOME"
         ) from error
 
 

@@ -16,7 +16,6 @@ from tasks.endpoints import (
     own_name,
     parse_target,
     source_identity,
-    state_blamed,
 )
 from tasks.ledger_ports import LedgerPart
 from tasks.oci.errors import ConfigurationError
@@ -92,13 +91,13 @@ def open_records(
     stack: ExitStack, state: RunState, options: RunOptions, run_id: str, only: LedgerPart | None
 ) -> tuple[LedgerStore, RunSpool[TagResult]]:
     """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
-    with state_blamed(options.state):
+    with blamed_on("--state", options.state):
         ledger = state.ledger(run_id, only)
     stack.callback(ledger.close)
     if options.report:
-        with blamed_on("--report"):
+        with blamed_on("--report", options.report):
             check_report_place(Path(options.report))
-    with state_blamed(options.state):
+    with blamed_on("--state", options.state):
         return ledger, stack.enter_context(RunSpool(state.run_folder(run_id), tag_row, result_of_row))
 
 

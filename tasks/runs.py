@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.endpoints import close_source, state_blamed
+from tasks.endpoints import blamed_on, close_source
 from tasks.oci.errors import IncompleteError, StateError
 from tasks.operations.reports.closing import closing_line
 from tasks.operations.reports.progress import Progress
@@ -258,7 +258,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         check_own_files(options)
         state = state_of(kind, options, stop)
         if kind is RunKind.MIGRATE:
-            with state_blamed(options.state):
+            with blamed_on("--state", options.state):
                 lock = partial(state.lock, run_id, stop.set, options.shard)
                 stack.enter_context(held_within(options.lock_timeout, lock, stop))
         controls = RunControls(options.limits, stop)

@@ -11,7 +11,7 @@ import click
 
 from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
-from tasks.endpoints import open_state, source_identity, state_blamed
+from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
 from tasks.operations.choosing.fitting_patterns import excludes_fitting, patterns_fitting, unused_patterns
@@ -50,7 +50,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
     name, by_name = parameters.source_name, parameters.split_by_name
     identity = source_identity(parameters.source, access, name=name, by_name=by_name)
-    with state_blamed(parameters.state):
+    with blamed_on("--state", parameters.state):
         ledger = open_state(parameters.state, identity, target, access, Stop()).ledger("ls")
     known = len(ledger.layouts())
     changes: list[TagChange] = []
