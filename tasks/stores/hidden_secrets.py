@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 _AUTHORIZATION = re.compile(r"((?i:basic|bearer)[ :]+)(?![A-Za-z]?[a-z]+[.,;:)]?(?:\s|$))[\w.~+/=-]{4,}")
 """A scheme and what follows it, unless that is a word: `Bearer token is missing` is to be read."""
@@ -29,7 +29,8 @@ _CUT = re.compile(r"(?i)(?<![\s:\"'])(?<!basic)(?<!bearer)\s+")
 """Where the beginning of a text may be cut off, and no secret from what tells that it is one."""
 MOST = 4_096
 """Characters of a text that are looked at: what a server says may be long, and made to keep the patterns busy."""
-
+LONGEST_SHOWN = 500
+"""Characters of what a server says, in a message that the report may have once for each tag."""
 
 _SHORTEST = 6
 """Characters of a secret that is looked for: a shorter one would make words unreadable, and tell itself by that."""
@@ -101,3 +102,10 @@ def end_without_secrets(text: str, most: int) -> str:
         blank = _CUT.search(text, len(text) - MOST)
         text = "" if blank is None else text[blank.end() :]
     return without_secrets(text)[-most:]
+
+
+def redacted(url: str) -> str:
+    """A URL without what may be secret in it: user, password and query; and not longer than people read."""
+    parts = urlsplit(url)
+    path = parts.path if parts.netloc else parts.path.rpartition("@")[2]  # `ftp:user:password@host` has no host
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))[:LONGEST_SHOWN]

@@ -9,7 +9,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from tasks.stores.registry.transport.transport_errors import redacted
+from tasks.stores.hidden_secrets import redacted
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

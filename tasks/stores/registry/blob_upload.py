@@ -24,11 +24,11 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.ports import BlobArrival
+from tasks.stores.hidden_secrets import LONGEST_SHOWN
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at
 from tasks.stores.registry.registry_answers import error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
-from tasks.stores.registry.transport.transport_errors import LONGEST_SHOWN
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
 from tasks.stores.registry.upload_tries import MAY_NOT_KNOW, UploadTries
 

@@ -22,10 +22,10 @@ from tasks.oci.errors import (
     PermissionDeniedError,
     RegistryError,
 )
+from tasks.stores.hidden_secrets import redacted
 from tasks.stores.registry.registry_answers import MAX_REFUSAL_SIZE, describe, error_of, says_expired
 from tasks.stores.registry.registry_auth import NONE_CONFIGURED, scopes_after
 from tasks.stores.registry.transport.http_answers import MAX_ANSWER_SIZE, HttpAnswer
-from tasks.stores.registry.transport.transport_errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

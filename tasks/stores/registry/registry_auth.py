@@ -26,10 +26,10 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
+from tasks.stores.hidden_secrets import LONGEST_SHOWN, redacted
 from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
 from tasks.stores.registry.registry_answers import describe, may_pass, retry_after
 from tasks.stores.registry.transport.http_answers import address_in
-from tasks.stores.registry.transport.transport_errors import LONGEST_SHOWN, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

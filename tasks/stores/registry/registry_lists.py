@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, UnexpectedAnswerError
 from tasks.oci.media_types import IMAGE_INDEX
+from tasks.stores.hidden_secrets import redacted
 from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, address_in
-from tasks.stores.registry.transport.transport_errors import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

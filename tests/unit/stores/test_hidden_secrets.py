@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tasks.oci.errors import ConnectionFailedError
-from tasks.stores.hidden_secrets import MOST, end_without_secrets, remember, without_secrets
+from tasks.stores.hidden_secrets import MOST, end_without_secrets, redacted, remember, without_secrets
 from tasks.stores.registry.transport.http_pool import HttpPool
 
 MakePool = Callable[..., HttpPool]
@@ -133,3 +133,16 @@ def test_a_secret_whose_beginning_is_cut_off_is_not_in_the_end_of_a_text(before:
 def test_the_end_of_a_text_without_blanks_may_be_a_secret() -> None:
     assert end_without_secrets("s" * 2 * MOST, 2_000) == ""
     assert end_without_secrets("it said this", 4) == "this"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:pw@h:1/a/b?sig=s#f", "https://h:1/a/b"),
+        ("x:me:pw@h/a?sig=s", "x:h/a"),
+        ("x:///me:pw@h/a", "x:h/a"),
+        ("https://h/a@b", "https://h/a@b"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    assert redacted(url) == shown

@@ -12,8 +12,9 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from tasks.oci.errors import UnexpectedAnswerError
+from tasks.stores.hidden_secrets import redacted
 from tasks.stores.registry.transport.direct_requests import DirectAnswer
-from tasks.stores.registry.transport.transport_errors import redacted, translate
+from tasks.stores.registry.transport.transport_errors import translate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

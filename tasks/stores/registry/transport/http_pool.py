@@ -24,6 +24,7 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
     UntrustedConnectionError,
 )
+from tasks.stores.hidden_secrets import redacted
 from tasks.stores.registry.transport.direct_requests import DirectRequests
 from tasks.stores.registry.transport.http_answers import (
     MAX_ANSWER_SIZE,
@@ -34,7 +35,7 @@ from tasks.stores.registry.transport.http_answers import (
 )
 from tasks.stores.registry.transport.proxies import Proxy, proxy_for
 from tasks.stores.registry.transport.tls_certificates import tls_context
-from tasks.stores.registry.transport.transport_errors import PROXY_REFUSES, redacted, translate
+from tasks.stores.registry.transport.transport_errors import PROXY_REFUSES, translate
 from tasks.stores.registry.transport.watched_connections import OpenConnections
 from tasks.stores.shown_requests import ShownRequest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -21,7 +21,7 @@ from tasks.oci.errors import (
     TransferStalledError,
     UntrustedConnectionError,
 )
-from tasks.stores.hidden_secrets import without_secrets
+from tasks.stores.hidden_secrets import redacted, without_secrets
 
 if TYPE_CHECKING:
     from http.client import HTTPException
@@ -71,8 +71,6 @@ _NO_TLS_SIGNS = ("wrong version number", "record layer failure")
 _PROXY_WITHOUT_TLS = "it has no TLS: have HTTPS_PROXY name it as http://host:port"
 _PROXY_REFUSAL = "Tunnel connection failed: 407"
 PROXY_REFUSES = "the proxy wants a name and password, or other ones (407); put them into HTTPS_PROXY"
-LONGEST_SHOWN = 500
-"""Characters of what a registry says, in a message that the report may have once for each tag."""
 
 
 def translate(error: HTTPError | HTTPException | OSError, method: str, url: str) -> LayoutliftError:
@@ -112,10 +110,3 @@ def _root(error: BaseException) -> BaseException:
 def _cause(error: BaseException) -> str:
     inner = _root(error)
     return without_secrets(" ".join(str(inner or type(inner).__name__).split()))[:200]
-
-
-def redacted(url: str) -> str:
-    """A URL without what may be secret in it: user, password and query; and not longer than people read."""
-    parts = urlsplit(url)
-    path = parts.path if parts.netloc else parts.path.rpartition("@")[2]  # `ftp:user:password@host` has no host
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, "", ""))[:LONGEST_SHOWN]
