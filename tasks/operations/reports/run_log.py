@@ -53,7 +53,7 @@ class RunLog:
         self.indexes: dict[str, str] = {}
         """The mark of each layout's index as it was read last."""
         self.fitting: set[str] = set()
-        """The include patterns that fit something."""
+        """The patterns that fit something; see `fitting_patterns.py`."""
 
     def keep(self, result: TagResult) -> None:
         """Keep the result of a tag.
@@ -115,7 +115,7 @@ class RunLog:
             self.note(Finding(path, Remark.INDEX_CHANGED, message))
 
     def note_fitting(self, patterns: Iterable[str]) -> None:
-        """Keep that these include patterns fit something."""
+        """Keep that these patterns fit something."""
         with self._lock:
             self.fitting.update(patterns)
 

@@ -23,12 +23,12 @@ from tasks.oci.errors import (
     ContentNotFoundError,
     InvalidDigestError,
     InvalidLayoutError,
-    LayoutliftError,
     OutsideSourceError,
     SizeMismatchError,
     SourceError,
     SourceReadError,
     SourceUnavailableError,
+    is_transient,
 )
 from tasks.ports import BlobStat, Finding, IndexFile
 from tasks.stores.directory.directory_files import DirectoryFiles
@@ -72,7 +72,7 @@ class LayoutDirectory:
         self._retry = Retrying(
             stop=stop_after_attempt(READ_ATTEMPTS),
             wait=wait_exponential(multiplier=retry_wait, max=5),
-            retry=retry_if_exception(lambda e: isinstance(e, LayoutliftError) and e.transient),
+            retry=retry_if_exception(is_transient),
             reraise=True,
         )
         self._pause = pause

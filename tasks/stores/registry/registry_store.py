@@ -1,7 +1,7 @@
 """A `Target` over any registry that speaks the distribution specification (v1.1.1).
 
-Retries live here and nowhere below: one policy, around one request or one blob. What is missing and what
-can't be said are kept apart throughout.
+What is tried again is one request or one blob, by the one policy of `RequestRetry`, here and in the parts that this
+is made of. What is missing and what can't be said are kept apart throughout.
 """
 
 from __future__ import annotations

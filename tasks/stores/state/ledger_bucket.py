@@ -47,7 +47,7 @@ class LedgerBucket:
     """See `LedgerLines`; safe to use from several threads."""
 
     def __init__(self, objects: StateObjects, run_id: str) -> None:
-        """Read all below the prefix of `objects`, write the lines of this run there."""
+        """Take where the lines of all runs are, and the name of this one; nothing is read or written yet."""
         self._objects = objects
         self._run = file_name(run_id)
         self._stamp = 0

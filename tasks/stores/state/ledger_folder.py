@@ -34,7 +34,7 @@ class LedgerFolder:
     """
 
     def __init__(self, folder: Path, run_id: str) -> None:
-        """Read all of `folder`, write the lines of this run there; nothing is made before the first."""
+        """Take where the lines of all runs are, and the name of this one; nothing is read or made yet."""
         self._folder = folder
         self._path = folder / f"ledger-{file_name(run_id)}.jsonl"
         self._writer = JsonLinesWriter(self._path)
