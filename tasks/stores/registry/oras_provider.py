@@ -214,4 +214,4 @@ def _with(headers: Mapping[str, str] | None, authorization: str | None) -> dict[
 
 def read_refusal(answer: StreamedAnswer) -> HttpAnswer:
     """A refusal with as much of its body as tells why."""
-    return HttpAnswer(answer.status, answer.headers, answer.read(MAX_REFUSAL_SIZE), answer.final_url)
+    return HttpAnswer(answer.status, answer.headers, answer.read(MAX_REFUSAL_SIZE), answer.url)

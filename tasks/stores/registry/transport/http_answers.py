@@ -41,13 +41,13 @@ class HttpAnswer:
 
 
 class StreamedAnswer:
-    """An answer whose body is read as it comes."""
+    """An answer whose body is read as it comes; `url` is as in `HttpAnswer`."""
 
-    def __init__(self, response: Response, final_url: str) -> None:
+    def __init__(self, response: Response, url: str) -> None:
         self._response = response
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
-        self.final_url = final_url
+        self.url = url
         self.finished = False
 
     def readinto(self, buffer: memoryview, /) -> int:
@@ -68,7 +68,7 @@ class StreamedAnswer:
         try:
             data: bytes = self._response.read(size)
         except (HTTPError, HTTPException, OSError) as error:
-            raise translate(error, "GET", self.final_url) from None  # as in `HttpPool`
+            raise translate(error, "GET", self.url) from None  # as in `HttpPool`
         self.finished = not data
         if into is not None:
             into[: len(data)] = data
@@ -91,7 +91,7 @@ def address_in(header: str) -> str:
     return quote(header, safe=_KEPT, encoding="latin-1", errors="replace")
 
 
-def read_capped(response: StreamedAnswer, url: str, most: int) -> bytes:
+def read_capped(answer: StreamedAnswer, most: int) -> bytes:
     """All of an answer.
 
     Raises:
@@ -100,9 +100,9 @@ def read_capped(response: StreamedAnswer, url: str, most: int) -> bytes:
     """
     parts: list[bytes] = []
     total = 0
-    while part := response.read(_READ_STEP):
+    while part := answer.read(_READ_STEP):
         parts.append(part)
         total += len(part)
         if total > most:
-            raise UnexpectedAnswerError(f"{redacted(url)}: the answer has more than {most} bytes")
+            raise UnexpectedAnswerError(f"{redacted(answer.url)}: the answer has more than {most} bytes")
     return b"".join(parts)

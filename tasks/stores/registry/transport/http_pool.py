@@ -132,13 +132,8 @@ class HttpPool:
             TransportError: no usable answer arrived.
             UnexpectedAnswerError: the answer is larger than any registry's should be.
         """
-        with self.open(method, url, headers, body, follow=follow) as response:
-            return HttpAnswer(
-                response.status,
-                response.headers,
-                read_capped(response, response.final_url, most),
-                response.final_url,
-            )
+        with self.open(method, url, headers, body, follow=follow) as answer:
+            return HttpAnswer(answer.status, answer.headers, read_capped(answer, most), answer.url)
 
     @contextmanager
     def open(

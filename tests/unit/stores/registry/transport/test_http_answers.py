@@ -63,9 +63,9 @@ def test_an_answer_is_finished_when_its_end_was_read_and_not_before() -> None:
 @pytest.mark.parametrize("step", [1, 4, 100])
 def test_an_answer_is_read_whole_up_to_its_bound(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(http_answers, "_READ_STEP", step)
-    assert read_capped(answer(Response()), URL, 10) == BODY
+    assert read_capped(answer(Response()), 10) == BODY
     with pytest.raises(UnexpectedAnswerError, match="more than 9 bytes"):
-        read_capped(answer(Response()), URL, 9)
+        read_capped(answer(Response()), 9)
 
 
 @pytest.mark.parametrize("error", [ProtocolError("broken"), IncompleteRead(b""), OSError(5, "Input/output error")])
