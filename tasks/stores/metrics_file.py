@@ -9,8 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from tasks.oci.errors import StateError
 from tasks.ports import MetricKind
+from tasks.stores.state.state_errors import as_state_error
 from tasks.stores.whole_files import is_special, whole_or_not_at_all
 
 if TYPE_CHECKING:
@@ -37,11 +37,9 @@ class MetricsFile:
         """
         registry = CollectorRegistry()
         registry.register(_Fixed([self._family(metric) for metric in metrics]))
-        try:
-            with whole_or_not_at_all(self._path) as out:
-                out.write(generate_latest(registry))
-        except OSError as error:
-            raise StateError(f"the metrics {self._path} can't be written: {error.strerror}") from error
+        told = as_state_error(f"the metrics {self._path}", "can't be written")
+        with told, whole_or_not_at_all(self._path) as out:
+            out.write(generate_latest(registry))
 
     def value(self, name: str) -> float | None:
         """A value that an earlier run of the same labels left; None where there is none that can be read."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.options import ContentKind
 from tasks.oci.errors import ContentNotFoundError, DigestMismatchError
-from tasks.stores.state.json_lines import state_error
+from tasks.stores.state.state_errors import as_state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,11 +29,9 @@ def write_content(case: Case, folder: Path, kind: ContentKind, stop: Stop) -> di
         StateError: they can't be written; the disk may be full.
     """
     names = [f"{case.label}.{number}.junk" for number in range(1, case.count + 1)]
-    try:
+    with as_state_error(folder):
         folder.mkdir(parents=True)
         return {name: _write_random(folder / name, case.size, kind, stop) for name in names}
-    except OSError as error:
-        raise state_error(str(folder), error) from error
 
 
 def _write_random(path: Path, size: int, kind: ContentKind, stop: Stop) -> str:

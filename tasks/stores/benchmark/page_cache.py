@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tasks.stores.state.json_lines import state_error
+from tasks.stores.state.state_errors import as_state_error
 
 _DROP = Path("/proc/sys/vm/drop_caches")
 _ALL = "3"
@@ -23,7 +23,5 @@ def drop() -> None:
         StateError: it is not allowed.
     """
     os.sync()
-    try:
+    with as_state_error(_DROP):
         _DROP.write_text(_ALL, encoding="ascii")
-    except OSError as error:
-        raise state_error(str(_DROP), error) from error

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +17,8 @@ from tasks.stores.directory.mounts import mount_points
 from tasks.stores.local_parts.fuse import is_mounted, unmount
 from tasks.stores.local_parts.processes import start_time
 from tasks.stores.local_parts.waiting import wait_until
-from tasks.stores.state.json_lines import state_error
 from tasks.stores.state.lock_holder import LockHolder
+from tasks.stores.state.state_errors import as_state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +41,7 @@ class WorkFolder:
         Raises:
             StateError: it can't be made.
         """
-        with _told(self.path):
+        with as_state_error(self.path):
             self.path.mkdir(mode=0o700, parents=True)
             (self.path / _OWNER).write_text(json.dumps(asdict(self._owner)), encoding="utf-8")
         return self
@@ -57,7 +56,7 @@ class WorkFolder:
         Raises:
             StateError: it can't be written down.
         """
-        with _told(self.path), (self.path / _STARTED).open("a", encoding="ascii") as file:
+        with as_state_error(self.path), (self.path / _STARTED).open("a", encoding="ascii") as file:
             file.write(f"{pid} {start_time(pid)}\n")
 
     def folder(self, name: str) -> Path:
@@ -70,7 +69,7 @@ class WorkFolder:
         if still := _mounted_in(path):
             raise StateError(f"{still[0]} is still mounted")
         shutil.rmtree(path, ignore_errors=True)
-        with _told(path):
+        with as_state_error(path):
             path.mkdir(parents=True)
         return path
 
@@ -82,17 +81,9 @@ def work_root(state: Path) -> Path:
         StateError: it can't be made.
     """
     root = state / "benchmark" / "work"
-    with _told(root):
+    with as_state_error(root):
         root.mkdir(parents=True, exist_ok=True)
     return root
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise state_error(str(path), error) from error
 
 
 def sweep(root: Path) -> list[str]:

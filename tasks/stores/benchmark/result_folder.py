@@ -6,7 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.state.json_lines import json_line, read_json_lines, state_error
+from tasks.stores.state.json_lines import json_line, read_json_lines
+from tasks.stores.state.state_errors import as_state_error, state_error
 from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class ResultFolder:
                 if path != self._lines:
                     path.unlink(missing_ok=True)
         except OSError as error:
-            raise ConfigurationError(f"--out: {state_error(str(self.path), error)}") from error
+            raise ConfigurationError(f"--out: {state_error(self.path, error)}") from error
 
     def keep(self, row: Mapping[str, Any]) -> None:
         """Add a line to the JSON lines while the run goes on, so that one that ends early has not measured in vain.
@@ -90,10 +91,8 @@ class ResultFolder:
         from tasks.stores.benchmark.plot_trend import draw_trend  # noqa: PLC0415 - half a second
         from tasks.stores.benchmark.plots import draw_results  # noqa: PLC0415
 
-        try:
+        with as_state_error(self.path):
             return draw_results(results, self.path) + draw_trend(runs, self.path)
-        except OSError as error:
-            raise state_error(str(self.path), error) from error
 
     def write(self, texts: Mapping[str, str]) -> None:
         """Write a file for each suffix, whole or not at all: what was measured is in one of them already.
@@ -101,15 +100,14 @@ class ResultFolder:
         Raises:
             StateError: one can't be written.
         """
-        try:
+        with as_state_error(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             for suffix, text in texts.items():
                 with whole_or_not_at_all(self.path / f"{NAME}{suffix}") as out:
                     out.write(text.encode())
-        except OSError as error:
-            raise state_error(str(self.path), error) from error
         if self._dat_file is not None:
-            self._write_dat_file(self._dat_file, texts[".dat"])
+            with as_state_error(self._dat_file):
+                self._dat_file.write_text(texts[".dat"], encoding="utf-8")
 
     def _try_dat_file(self) -> None:
         """Find out before anything is measured whether the data file can be written."""
@@ -117,13 +115,7 @@ class ResultFolder:
             if self._dat_file is not None:
                 self._dat_file.open("a").close()
         except OSError as error:
-            raise ConfigurationError(f"--dat-file: {state_error(str(self._dat_file), error)}") from error
-
-    def _write_dat_file(self, path: Path, text: str) -> None:
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise state_error(str(path), error) from error
+            raise ConfigurationError(f"--dat-file: {state_error(self._dat_file, error)}") from error
 
 
 class History:
@@ -155,17 +147,15 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise state_error(str(path), error) from error
+        raise state_error(path, error) from error
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:
-    try:
+    with as_state_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             file.write(b"\n" * _is_torn(file) + json_line(row))
             os.fsync(file.fileno())
-    except OSError as error:
-        raise state_error(str(path), error) from error
 
 
 def _is_torn(file: BinaryIO) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ProgramFailedError
 from tasks.stores.hidden_secrets import end_without_secrets
 from tasks.stores.local_parts.processes import use_of
-from tasks.stores.state.json_lines import state_error
+from tasks.stores.state.state_errors import as_state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -99,10 +99,8 @@ class TimedCommand:
         return Timing(wall, usage.ru_utime - before[0], usage.ru_stime - before[1], first_byte)
 
     def _opened_log(self) -> IO[bytes]:
-        try:
+        with as_state_error(self._log):
             return self._log.open("wb")
-        except OSError as error:
-            raise state_error(str(self._log), error) from error
 
     def _launched(self, log: IO[bytes], *, waits: bool) -> subprocess.Popen[bytes]:
         try:

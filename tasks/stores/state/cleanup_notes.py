@@ -7,8 +7,9 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ConfigurationError, StateError
+from tasks.oci.errors import ConfigurationError
 from tasks.stores.state.state_directory import default_state_root, made_state_root
+from tasks.stores.state.state_errors import as_state_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,11 +33,9 @@ def note_run(note: RunNote) -> None:
     """
     place = _place(note.run)
     made_state_root(os.environ)
-    try:
+    with as_state_error(place, "can't be written"):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(asdict(note)))
-    except OSError as error:
-        raise StateError(f"{place} can't be written: {error.strerror}") from error
 
 
 def read_note(run: str) -> RunNote:

@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from tasks.oci.errors import StateError
 from tasks.stores.state.line_buffer import LineBuffer
+from tasks.stores.state.state_errors import as_state_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 1.0
 _BUFFERED_BYTES = 256 * 1024
 _encoded = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` makes an encoder for each line
-
-
-def state_error(what: str, error: OSError) -> StateError:
-    """The one line that people see when the file `what` can't be read or written."""
-    return StateError(f"{what} can't be written or read: {error.strerror or error}")
 
 
 def json_line(value: object) -> bytes:
@@ -82,15 +77,13 @@ class JsonLinesWriter:
                 self._descriptor = None
 
     def _write(self, lines: bytes) -> None:
-        try:
+        with as_state_error(self._path):
             descriptor = self._opened()
             if self._may_be_torn:
                 lines = b"\n" + lines
                 self._may_be_torn = False
             while lines:
                 lines = lines[os.write(descriptor, lines) :]
-        except OSError as error:
-            raise state_error(str(self._path), error) from error
 
     def _opened(self) -> int:
         if self._descriptor is None:

@@ -8,9 +8,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
+from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines
 from tasks.stores.state.ledger_memory import LedgerMemory
 from tasks.stores.state.run_state import file_name
+from tasks.stores.state.state_errors import as_state_error, state_error
 from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
@@ -67,20 +68,16 @@ class LedgerFolder:
                 self._in_use = None
 
     def _sync(self) -> None:
-        try:
+        with as_state_error(self._path):
             if self._in_use is not None:
                 os.fdatasync(self._in_use)
-        except OSError as error:
-            raise state_error(str(self._path), error) from error
 
 
 def _mark_in_use(path: Path) -> int:
     """Open the file under a shared lock, which keeps other processes from compacting it."""
-    try:
+    with as_state_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise state_error(str(path), error) from error
     with contextlib.suppress(OSError):  # not every file system has locks
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     begun = os.fstat(descriptor)
@@ -106,7 +103,7 @@ def _read_folder(folder: Path, only: LedgerPart | None) -> LedgerMemory:
             return _read_files([folder / _COMPACTED, *_files_by_age(folder)], only)
         except OSError as error:
             if not attempts or not isinstance(error, FileNotFoundError):
-                raise state_error(str(folder), error) from error
+                raise state_error(folder, error) from error
 
 
 def _read_files(paths: list[Path], only: LedgerPart | None = None) -> LedgerMemory:

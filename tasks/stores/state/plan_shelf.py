@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import StateError
+from tasks.stores.state.state_errors import as_state_error, state_error
 from tasks.stores.whole_files import is_unfinished
 
 if TYPE_CHECKING:
@@ -38,11 +38,8 @@ class KeptPlan:
         Raises:
             StateError: the file can't be read.
         """
-        try:
-            with self.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise StateError(f"{self.path} can't be read: {error.strerror}") from error
+        with as_state_error(self.path, "can't be read"), self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +54,8 @@ class PlanShelf:
         Raises:
             StateError: the folder can't be made.
         """
-        try:
+        with as_state_error(self.folder, "can't be made"):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StateError(f"{self.folder} can't be made: {error.strerror}") from error
         return self.folder / f"{_DRAFT}{secrets.token_hex(4)}"
 
     def keep(self, run: str, draft: Path, plan: str, *, is_whole: bool) -> KeptPlan:
@@ -71,12 +66,10 @@ class PlanShelf:
         """
         place = self.folder / f"{plan}{_PLAN}"
         note = json.dumps({"plan": plan, "is_whole": is_whole})
-        try:
+        with as_state_error(self.folder, "can't be written"):
             draft.replace(place)
             self._note(run).write_text(note, encoding="utf-8")
             self._clear()
-        except OSError as error:
-            raise StateError(f"{self.folder} can't be written: {error.strerror}") from error
         return KeptPlan(place, is_whole)
 
     def find(self, run: str) -> KeptPlan | None:
@@ -91,7 +84,7 @@ class PlanShelf:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None  # none, or cut short by a death while it was written
         except OSError as error:
-            raise StateError(f"{self.folder} can't be read: {error.strerror}") from error
+            raise state_error(self.folder, error, "can't be read") from error
         return found if found.path.is_file() else None
 
     def close(self, run: str) -> None:
@@ -100,10 +93,8 @@ class PlanShelf:
         Raises:
             StateError: the folder can't be written.
         """
-        try:
+        with as_state_error(self.folder, "can't be written"):
             self._note(run).unlink(missing_ok=True)
-        except OSError as error:
-            raise StateError(f"{self.folder} can't be written: {error.strerror}") from error
 
     def _note(self, run: str) -> Path:
         return self.folder / f"{run}{_OPEN}"

@@ -15,9 +15,9 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import LockHeldError
-from tasks.stores.state.json_lines import state_error
 from tasks.stores.state.lock_group import PAIR, SHARDS, SeenLock
 from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, keeps_out
+from tasks.stores.state.state_errors import state_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ class RunLock:
         except FileExistsError as error:  # where there is no `flock`, another run was quicker
             raise LockHeldError(held_message(None, 0, str(self._path))) from error
         except OSError as error:
-            raise state_error(str(error.filename or self._path), error) from error
+            raise state_error(error.filename or self._path, error) from error
         self._heart.start()
         return self
 
@@ -111,7 +111,7 @@ def seen_locks(folder: Path, own: str) -> Iterator[SeenLock]:
                 if path.name != own and keeps_out(holder, age):
                     yield SeenLock(path.name, holder, age)
     except OSError as error:
-        raise state_error(str(error.filename or folder), error) from error
+        raise state_error(error.filename or folder, error) from error
 
 
 def _folder_time(folder: Path) -> float:

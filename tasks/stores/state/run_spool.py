@@ -19,7 +19,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tasks.oci.errors import StateError
-from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines, state_error
+from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines
+from tasks.stores.state.state_errors import as_state_error, state_error
 from tasks.stores.whole_files import is_special, whole_or_not_at_all
 
 if TYPE_CHECKING:
@@ -54,10 +55,8 @@ class RunSpool(Generic[_Result]):
         self._path = folder / RESULTS
         self._writer = JsonLinesWriter(self._path, fresh=True)
         self._is_cut = False
-        try:
+        with as_state_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise state_error(str(folder), error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -112,14 +111,12 @@ class RunSpool(Generic[_Result]):
             StateError: it can't be written; what was at the path before is still there.
         """
         report = path or self.folder / REPORT
-        try:
+        with as_state_error(f"the report {report}", "can't be written"):
             if not is_special(report):
                 Path(os.path.realpath(report)).parent.mkdir(parents=True, exist_ok=True)
             with ExitStack() as scratch, whole_or_not_at_all(report) as out:
                 rows = self._rows_in_order(report, scratch)
                 out.writelines(_report_parts(header, totals, indexes, rows, findings))
-        except OSError as error:
-            raise _report_error(report, error) from error
         return report
 
     def close(self) -> None:
@@ -160,7 +157,7 @@ class RunSpool(Generic[_Result]):
         except FileNotFoundError:
             return
         except OSError as error:
-            raise state_error(str(self._path), error) from error
+            raise state_error(self._path, error) from error
 
 
 def check_report_place(path: Path) -> None:
@@ -178,11 +175,7 @@ def check_report_place(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise _report_error(path, error) from error
-
-
-def _report_error(path: Path, error: OSError) -> StateError:
-    return StateError(f"the report {path} can't be written: {error.strerror or error}")
+        raise state_error(f"the report {path}", error, "can't be written") from error
 
 
 def _order(row: Row) -> tuple[str, str, str]:

@@ -19,6 +19,7 @@ from tasks.stores.state.lock_group import held_with_others
 from tasks.stores.state.lock_holder import LockHolder
 from tasks.stores.state.run_spool import REPORT
 from tasks.stores.state.run_state import file_name, pair_name, plan_forgetting, prefix_of, without_credentials
+from tasks.stores.state.state_errors import as_state_error
 from tasks.stores.state.state_objects import StateObjects
 
 if TYPE_CHECKING:
@@ -80,11 +81,8 @@ class StateBucket:
     def keep_report(self, run_id: str, report: Path) -> str:
         """See `RunState.keep_report`."""
         name = f"{_RUNS}{file_name(run_id)}/{REPORT}"
-        try:
-            with report.open("rb") as opened:
-                self._objects.put(name, opened)
-        except OSError as error:
-            raise StateError(f"{report} can't be read: {error.strerror or error}") from error
+        with as_state_error(report, "can't be read"), report.open("rb") as opened:
+            self._objects.put(name, opened)
         self._forget_old_runs()
         return f"{self._address}/{name}"
 
