@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from tasks.oci.errors import LayoutliftError
 from tasks.operations.cleanup.layout.shared_content import SharedContent
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tasks.file_ports import WritableSource
-    from tasks.oci.errors import LayoutliftError
     from tasks.operations.cleanup.records.holdings import Holdings
     from tasks.operations.cleanup.records.journal import Journal
     from tasks.operations.cleanup.values import IndexEntry, RepositoryPlan, Timing
@@ -77,6 +78,16 @@ class RepositoryOutcome:
     def note(self, error: LayoutliftError) -> None:
         """Keep what something could not be done for."""
         self.problems.append(Finding(self.path, error.code, str(error)))
+
+    @contextmanager
+    def noting(self, *raised: type[LayoutliftError]) -> Iterator[None]:
+        """Keep what the block could not be done for; what is of `raised` ends more than the block."""
+        try:
+            yield
+        except raised:
+            raise
+        except LayoutliftError as error:
+            self.note(error)
 
     def to_json(self) -> dict[str, Any]:
         """What became of it, for other programs: entries as a plan has them, without what only a plan is for."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
-from tasks.oci.errors import InterruptedRunError, LayoutliftError
+from tasks.oci.errors import InterruptedRunError
 from tasks.oci.image_layout import BLOBS, INDEX, INGEST, MARKER, iter_index
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.layout.layout_view import blobs_begun, uploads_begun
@@ -77,12 +77,8 @@ def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOu
         if place.step is not Step.DROP:
             continue
         outcome = RepositoryOutcome(place.repository)
-        try:
+        with outcome.noting(InterruptedRunError):
             outcome.remade = _remake_half(files, place, may_write_index=may_write_index)
-        except InterruptedRunError:
-            raise
-        except LayoutliftError as error:
-            outcome.note(error)
         if outcome.remade or outcome.problems:
             yield outcome
 

@@ -68,12 +68,8 @@ def apply_repository(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutco
         InterruptedRunError: the run was told to end.
     """
     work = _Applying(tools, plan, RepositoryOutcome(plan.path))
-    try:
+    with work.outcome.noting(LockHeldError, InterruptedRunError):
         work.run()
-    except (LockHeldError, InterruptedRunError):
-        raise
-    except LayoutliftError as error:
-        work.outcome.note(error)
     return work.outcome
 
 
@@ -249,12 +245,8 @@ class _Applying:
             if file.action is not Action.DELETE:
                 continue
             self.tools.guard()
-            try:
+            with self.outcome.noting(*ENDS_ALL):
                 self._delete_leftover(file)
-            except ENDS_ALL:
-                raise
-            except LayoutliftError as error:
-                self.outcome.note(error)
 
     def _delete_leftover(self, decision: FileDecision) -> None:
         path = below(self.plan.path, decision.name)

@@ -97,17 +97,13 @@ class Sweep:
     def _hide_all(self, ripe: Sequence[StoredFile]) -> list[HeldBlob]:
         hidden: list[HeldBlob] = []
         self._refused = 0
-        try:
+        with self.outcome.noting(*ENDS_ALL):  # one can't be announced: no more may be done; what was, is looked at
             for batch in _batches(ripe):
                 self.tools.guard()
                 if self.tools.timing.mode is QuarantineMode.NONE:
                     self._gone(self._files.delete_files, batch)
                 else:
                     hidden += self._hide(batch)
-        except ENDS_ALL:
-            raise
-        except LayoutliftError as error:  # it can't be announced, so nothing more may be done; what was, is looked at
-            self.outcome.note(error)
         return hidden
 
     def _hide(self, batch: tuple[StoredFile, ...]) -> Iterator[HeldBlob]:

@@ -15,7 +15,6 @@ from tasks.oci.errors import (
     ContentNotFoundError,
     InterruptedRunError,
     InvalidLayoutError,
-    LayoutliftError,
     LockHeldError,
 )
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
@@ -79,12 +78,8 @@ def _undo_repository(
 ) -> RepositoryOutcome:
     tools.guard()
     work = _Undoing(tools, run, RepositoryOutcome(repository))
-    try:
+    with work.outcome.noting(LockHeldError, InterruptedRunError):
         work.run_on([read_record(tools.source.files, place) for place in places])
-    except (LockHeldError, InterruptedRunError):
-        raise
-    except LayoutliftError as error:
-        work.outcome.note(error)
     return work.outcome
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
-from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
 from tasks.operations.cleanup.deciding.blob_decisions import decide_unneeded, hidden_of, spare
 from tasks.operations.cleanup.planning.holding_back import hidden_protected, hold_back_quarantined
-from tasks.operations.cleanup.values import Refusal, RepositoryPlan
+from tasks.operations.cleanup.planning.plan_tools import or_left_alone
+from tasks.operations.cleanup.values import RepositoryPlan
 
 if TYPE_CHECKING:
     from tasks.file_ports import FileReader
@@ -33,16 +33,15 @@ def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
     Raises:
         InterruptedRunError: the run was told to end.
     """
-    try:
-        held = tools.holdings.held(path)
-        if not held or not is_gone(tools.files, path):
-            return None
-        decisions = [decide_unneeded(blob, tools.rules) for blob in held]
-        hidden = hidden_of(tools.protected, held, ())
-        quarantined = hold_back_quarantined(tools, path, spare(decisions, hidden))
-        findings = hidden_protected(path, hidden, is_gone=True)
-        return RepositoryPlan(path, "", quarantined=quarantined, is_gone=True, findings=findings)
-    except InterruptedRunError:
-        raise
-    except LayoutliftError as error:
-        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
+    return or_left_alone(path, lambda: _plan(tools, path))
+
+
+def _plan(tools: PlanTools, path: str) -> RepositoryPlan | None:
+    held = tools.holdings.held(path)
+    if not held or not is_gone(tools.files, path):
+        return None
+    decisions = [decide_unneeded(blob, tools.rules) for blob in held]
+    hidden = hidden_of(tools.protected, held, ())
+    quarantined = hold_back_quarantined(tools, path, spare(decisions, hidden))
+    findings = hidden_protected(path, hidden, is_gone=True)
+    return RepositoryPlan(path, "", quarantined=quarantined, is_gone=True, findings=findings)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.operations.cleanup.layout.shared_content import SharedContent
+from tasks.operations.cleanup.values import Refusal, RepositoryPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.records.holdings import Holdings
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import LayoutReader
+
+_Plan = TypeVar("_Plan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +42,17 @@ class PlanTools:
     def __post_init__(self) -> None:
         """Look for what is shared where all else is read."""
         object.__setattr__(self, "shared", SharedContent(self.files))
+
+
+def or_left_alone(path: str, plan: Callable[[], _Plan]) -> _Plan | RepositoryPlan:
+    """What `plan` makes of a layout, or a plan to leave it alone, with the reason why it can't be judged.
+
+    Raises:
+        InterruptedRunError: the run was told to end.
+    """
+    try:
+        return plan()
+    except InterruptedRunError:
+        raise
+    except LayoutliftError as error:
+        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))

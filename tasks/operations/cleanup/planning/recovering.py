@@ -12,14 +12,15 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import ContentNotFoundError, InterruptedRunError, LayoutliftError
+from tasks.oci.errors import ContentNotFoundError
 from tasks.oci.reference import REF_NAME, is_tag
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.layout_view import view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_lost
 from tasks.operations.cleanup.planning.earlier_tags import earlier_tags
+from tasks.operations.cleanup.planning.plan_tools import or_left_alone
 from tasks.operations.cleanup.records.marks import read_marks
-from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, RepositoryPlan, TagDecision
+from tasks.operations.cleanup.values import Action, IndexEntry, RepositoryPlan, TagDecision
 from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
 
@@ -59,12 +60,8 @@ def plan_recovery(tools: PlanTools, path: str, *, marked: bool = False) -> Recov
     Raises:
         InterruptedRunError: the run was told to end.
     """
-    try:
-        return _plan(tools, path, marked=marked)
-    except InterruptedRunError:
-        raise
-    except LayoutliftError as error:
-        return Recovery(RepositoryPlan(path, "", refused=Refusal(error.code, str(error))))
+    found = or_left_alone(path, lambda: _plan(tools, path, marked=marked))
+    return found if isinstance(found, Recovery) else Recovery(found)
 
 
 def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import below
 from tasks.oci.codes import Problem
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import (
-    ContentNotFoundError,
-    InterruptedRunError,
-    InvalidLayoutError,
-    LayoutliftError,
-    SizeMismatchError,
-)
+from tasks.oci.errors import ContentNotFoundError, InvalidLayoutError, SizeMismatchError
 from tasks.operations.cleanup.deciding.blob_decisions import (
     decide_blobs,
     decide_files,
@@ -38,10 +32,11 @@ from tasks.operations.cleanup.planning.holding_back import (
     hold_back_quarantined,
     lacking_entries,
 )
+from tasks.operations.cleanup.planning.plan_tools import or_left_alone
 from tasks.operations.cleanup.records.holdings import in_place
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.records.strays import stray_since
-from tasks.operations.cleanup.values import Action, IndexEntry, Refusal, RepositoryPlan, TagDecision
+from tasks.operations.cleanup.values import Action, IndexEntry, RepositoryPlan, TagDecision
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -77,12 +72,7 @@ def plan_repository(tools: PlanTools, path: str, choice: Choice) -> RepositoryPl
     Raises:
         InterruptedRunError: the run was told to end.
     """
-    try:
-        return _RepositoryPlanning(tools, path, choice).plan()
-    except InterruptedRunError:
-        raise
-    except LayoutliftError as error:
-        return RepositoryPlan(path, "", refused=Refusal(error.code, str(error)))
+    return or_left_alone(path, _RepositoryPlanning(tools, path, choice).plan)
 
 
 @dataclass(slots=True)
