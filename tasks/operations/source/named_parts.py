@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.digest import Digest
@@ -23,8 +22,7 @@ from tasks.oci.reference import (
     tag_of_annotations,
 )
 from tasks.operations.source.graph_walk import manifests_of, reached_from
-from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, leaves_open, read_manifest
-from tasks.operations.work.concurrency import map_in_rounds
+from tasks.operations.source.many_manifests import ManyManifests
 from tasks.ports import IndexFile
 
 if TYPE_CHECKING:
@@ -117,7 +115,7 @@ def _belonging(
             unread.append(entry.read)
     if not waiting:
         return {}
-    edges = _Edges(source, path, map_concurrently)
+    edges = _Edges(ManyManifests(source, path, map_concurrently, patient=True))
     edges.read([*unread, *(root for each in roots.values() for root in each if is_index(root.media_type))])
     return _placed(waiting, roots, edges)
 
@@ -158,10 +156,8 @@ def _held_by(entry: Descriptor) -> Digest | None:
 class _Edges:
     """Which manifests come along with one: those that it lists, and those that refer to it."""
 
-    def __init__(self, source: LayoutReader, path: str, map_concurrently: MapConcurrently) -> None:
-        self._source = source
-        self._path = path
-        self._map = map_concurrently
+    def __init__(self, manifests: ManyManifests) -> None:
+        self._manifests = manifests
         self._below: dict[Digest, set[Digest]] = defaultdict(set)
 
     def below(self, digest: Digest) -> Collection[Digest]:
@@ -178,8 +174,7 @@ class _Edges:
         for entry in entries:
             for subject in _noted_subjects(entry):
                 self._below[subject].add(entry.digest)
-        read = partial(map_in_rounds, self._map, self._read_one)
-        for manifest in manifests_of(entries, lambda level: filter(None, read(level))):
+        for manifest in manifests_of(entries, self._manifests.read):
             self._note(manifest)
 
     def _note(self, manifest: Manifest) -> None:
@@ -187,14 +182,6 @@ class _Edges:
         self._below[digest].update(each.digest for each in manifest.manifests)
         if manifest.subject is not None:
             self._below[manifest.subject.digest].add(digest)
-
-    def _read_one(self, descriptor: Descriptor) -> Manifest | None:
-        try:
-            return read_manifest(self._source, self._path, descriptor)
-        except BROKEN_AT_SOURCE as error:
-            if leaves_open(error, patient=True):
-                raise
-            return None
 
 
 def _noted_subjects(entry: Descriptor) -> Iterator[Digest]:
