@@ -52,10 +52,13 @@ class LedgerPart:
 
 
 class Ledger(Protocol):
-    """What is known of tags and layouts."""
+    """What is known of tags and layouts.
+
+    Whatever notes or forgets something raises `StateError` where the ledger can't be written.
+    """
 
     def entry(self, repository: str, tag: str) -> LedgerEntry | None:
-        """What was last noted of a tag."""
+        """What was last noted of a tag, None where nothing was."""
         ...
 
     def origin(self, repository: str, tag: str) -> str | None:
@@ -106,7 +109,11 @@ class Ledger(Protocol):
         found: bool = False,
         referrers_mark: int = 0,
     ) -> None:
-        """Note a tag that the target has as the layout of that path does, brought or only `found` there."""
+        """Note a tag that the target has as the layout of that path does, brought or only `found` there.
+
+        Raises:
+            InvalidDigestError: `digest` is none.
+        """
         ...
 
     def tags_of(self, repository: str, layout: str | None = None) -> Mapping[str, str]:
@@ -114,7 +121,7 @@ class Ledger(Protocol):
         ...
 
     def layout(self, path: str) -> LayoutNote | None:
-        """What was last noted of a layout of the source."""
+        """What was last noted of a layout of the source, None where nothing was."""
         ...
 
     def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:

@@ -76,26 +76,22 @@ class LedgerStore:
         self._lock = threading.Lock()
 
     def entry(self, repository: str, tag: str) -> LedgerEntry | None:
-        """All that we know of a tag of the target, None when we never wrote it."""
+        """See `Ledger.entry`."""
         with self._lock:
             return self._memory.get(repository, tag)
 
     def origin(self, repository: str, tag: str) -> str | None:
-        """The path of the layout that a tag was noted from, None where we never noted it; see `origin_of`."""
+        """See `Ledger.origin`."""
         entry = self.entry(repository, tag)
         return None if entry is None else entry.origin or repository.removeprefix(f"{self._prefix}/")
 
     def was_started(self, repository: str) -> bool:
-        """Whether a run began to write to a repository of the target."""
+        """See `Ledger.was_started`."""
         with self._lock:
             return repository in self._memory.started
 
     def note_started(self, repository: str) -> None:
-        """Keep that a run begins to write to a repository.
-
-        Raises:
-            StateError: the ledger can't be written.
-        """
+        """See `Ledger.note_started`."""
         with self._lock:
             if repository not in self._memory.started:
                 self._memory.started.add(repository)
@@ -108,11 +104,7 @@ class LedgerStore:
             self._beginning.discard(repository)
 
     def note_coming(self, repository: str, tag: str, digest: str, *, layout: str) -> None:
-        """Keep what this run is about to bring: one that is killed then knows it for its own afterwards.
-
-        Raises:
-            StateError: the ledger can't be written.
-        """
+        """See `Ledger.note_coming`."""
         origin = origin_of(self._prefix, repository, layout)
         with self._lock:
             known = self._memory.get(repository, tag)
@@ -120,38 +112,30 @@ class LedgerStore:
                 self._lines.append(coming_line(repository, tag, digest, origin), before_it_is_so=True)
 
     def may_have_brought(self, repository: str, tag: str, digest: str, *, layout: str) -> bool:
-        """Whether an earlier run was about to bring this from the layout of that path, and nobody noted the end."""
+        """See `Ledger.may_have_brought`."""
         coming = (digest, origin_of(self._prefix, repository, layout))
         with self._lock:
             return coming in self._memory.coming.get(f"{repository}:{tag}", ())
 
     def is_coming(self, repository: str, tag: str) -> bool:
-        """Whether an earlier run was about to bring something to a tag, and nobody noted the end."""
+        """See `Ledger.is_coming`."""
         with self._lock:
             return self._memory.is_coming(repository, tag)
 
     def note_at_risk(self, repository: str, manifest: Descriptor) -> None:
-        """Keep that the target may let a manifest go with its tag: one that is killed then leaves that to be seen.
-
-        Raises:
-            StateError: the ledger can't be written.
-        """
+        """See `Ledger.note_at_risk`."""
         with self._lock:
             if self._memory.put_at_risk(repository, manifest):
                 self._lines.append(at_risk_line(repository, manifest), before_it_is_so=True)
 
     def note_kept(self, repository: str, digest: str) -> None:
-        """Keep that a manifest that was at risk is at the target.
-
-        Raises:
-            StateError: the ledger can't be written.
-        """
+        """See `Ledger.note_kept`."""
         with self._lock:
             if self._memory.take_from_risk(repository, digest):
                 self._lines.append({"repository": repository, "kept": digest})
 
     def at_risk(self, repository: str) -> list[Descriptor]:
-        """The manifests that were noted as at risk, and not as kept."""
+        """See `Ledger.at_risk`."""
         with self._lock:
             return list(self._memory.at_risk.get(repository, {}).values())
 
@@ -167,14 +151,7 @@ class LedgerStore:
         found: bool = False,
         referrers_mark: int = 0,
     ) -> None:
-        """Keep that a tag is at the target as the layout of that path has it.
-
-        One that was only `found` there was brought by a run where that is known already.
-
-        Raises:
-            StateError: the ledger can't be written.
-            InvalidDigestError: `digest` is none.
-        """
+        """See `Ledger.note_tag`; one that was only `found` was brought by a run where that is known already."""
         with self._lock:
             known = self._memory.get(repository, tag)
             only_found = found and (known is None or known.found or known.digest != digest)
@@ -185,11 +162,11 @@ class LedgerStore:
                 self._lines.append(tag_line(repository, tag, entry))
 
     def tags_of(self, repository: str, layout: str | None = None) -> dict[str, str]:
-        """The digests a repository had last under tags that earlier runs noted; those from one layout, or all."""
+        """See `Ledger.tags_of`."""
         return {tag: entry.digest for tag, entry in self._entries_of(repository, layout)}
 
     def brought_to(self, repository: str, layout: str) -> dict[str, str]:
-        """Those of `tags_of` that runs brought."""
+        """See `Ledger.brought_to`."""
         return {tag: entry.digest for tag, entry in self._entries_of(repository, layout) if not entry.found}
 
     def _entries_of(self, repository: str, layout: str | None) -> list[tuple[str, LedgerEntry]]:
@@ -207,41 +184,29 @@ class LedgerStore:
         ]
 
     def forget_tag(self, repository: str, tag: str) -> None:
-        """Keep that a tag is not at the target any more.
-
-        Raises:
-            StateError: the ledger can't be written.
-        """
+        """See `Ledger.forget_tag`."""
         with self._lock:
             if self._memory.drop(repository, tag):
                 self._lines.append({"repository": repository, "tag": tag, "gone": True})
 
     def forget_layout(self, path: str) -> None:
-        """Keep that a layout is gone from both sides.
-
-        Raises:
-            StateError: the ledger can't be written.
-        """
+        """See `Ledger.forget_layout`."""
         with self._lock:
             if self._memory.layouts.pop(path, None) is not None:
                 self._lines.append({"gone": path})
 
     def layout(self, path: str) -> LayoutNote | None:
-        """What was last noted of a layout of the source."""
+        """See `Ledger.layout`."""
         with self._lock:
             return self._memory.layouts.get(path)
 
     def layouts(self) -> list[str]:
-        """All layouts that were ever migrated, by path."""
+        """See `Ledger.layouts`."""
         with self._lock:
             return list(self._memory.layouts)
 
     def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
-        """Keep that everything selected of a layout is at the target; with an empty `etag`, that it is not.
-
-        Raises:
-            StateError: the ledger can't be written.
-        """
+        """See `Ledger.note_layout`."""
         note = LayoutNote(repository, etag, settings)
         with self._lock:
             if self._memory.layouts.get(path) != note:
