@@ -251,15 +251,19 @@ class RegistryError(LayoutliftError):
     """The registry answered with an error.
 
     `status` is the HTTP status and `codes` the error codes of the answer's body, as the distribution
-    specification ("Error Codes") defines them.
+    specification ("Error Codes") defines them. `retry_after` is for how many seconds it wants no other request, where
+    it said so.
     """
 
     code = "registry"
 
-    def __init__(self, message: str, *, status: int = 0, codes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, codes: tuple[str, ...] = (), retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.codes = codes
+        self.retry_after = retry_after
 
 
 class AuthenticationError(RegistryError):
@@ -348,11 +352,10 @@ class DeletionUnsupportedError(RegistryError):
 
 
 class RateLimitedError(RegistryError):
-    """The target asks for fewer requests; `retry_after` is its wish in seconds, where it said one."""
+    """The target asks for fewer requests."""
 
     code = "rate_limited"
     transient = True
-    retry_after: float | None = None
 
 
 class RegistryUnavailableError(RegistryError):
@@ -360,7 +363,6 @@ class RegistryUnavailableError(RegistryError):
 
     code = "registry_unavailable"
     transient = True
-    retry_after: float | None = None
 
 
 class UnexpectedAnswerError(RegistryError):

@@ -177,19 +177,20 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for an answer that is not the one hoped for."""
     message = f"{attempted}: the registry answered {describe(answer)}"
     codes = error_codes(answer)
+    kind = _kind_of(answer, codes)
+    return kind(message, status=answer.status, codes=codes, retry_after=retry_after(answer.headers))
+
+
+def _kind_of(answer: HttpAnswer, codes: tuple[str, ...]) -> type[RegistryError]:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes:
-        limited = RateLimitedError(message, status=answer.status, codes=codes)
-        limited.retry_after = retry_after(answer.headers)
-        return limited
+        return RateLimitedError
     if _says_full(answer):
-        return TargetFullError(message, status=answer.status, codes=codes)
+        return TargetFullError
     is_lost = answer.status == HTTPStatus.NOT_FOUND and not _SESSION_LOST.isdisjoint(codes)
     if is_lost or may_pass(answer.status):
-        unavailable = RegistryUnavailableError(message, status=answer.status, codes=codes)
-        unavailable.retry_after = retry_after(answer.headers)
-        return unavailable
+        return RegistryUnavailableError
     other = RegistryError if answer.status >= HTTPStatus.BAD_REQUEST else UnexpectedAnswerError
-    return _REACTIONS.get(answer.status, other)(message, status=answer.status, codes=codes)
+    return _REACTIONS.get(answer.status, other)
 
 
 def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:

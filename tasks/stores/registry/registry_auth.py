@@ -283,9 +283,8 @@ def _read_token(answer: HttpAnswer, where: str, named: str, now: float) -> _Toke
     is_limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
     if is_limited or may_pass(answer.status):
         kind = RateLimitedError if is_limited else RegistryUnavailableError
-        busy = kind(f"{where} answered {answer.status}", status=answer.status)
-        busy.retry_after = retry_after(answer.headers)
-        raise busy
+        wish = retry_after(answer.headers)
+        raise kind(f"{where} answered {answer.status}", status=answer.status, retry_after=wish)
     if answer.status != HTTPStatus.OK:
         raise AuthenticationError(f"{where} refused {named} ({describe(answer)})", status=answer.status)
     try:

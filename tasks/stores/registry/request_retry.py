@@ -188,7 +188,7 @@ class RequestRetry:
         error = state.outcome.exception() if state.outcome is not None else None
         grown = min(self._first_wait * 2.0 ** min(state.attempt_number - 1, 32), LONGEST_WAIT)
         wait = grown * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-        asked = error.retry_after if isinstance(error, RateLimitedError | RegistryUnavailableError) else None
+        asked = error.retry_after if isinstance(error, RegistryError) else None
         if asked or isinstance(error, RateLimitedError):
             seconds = asked or wait  # a wish of 0 seconds would make a storm
             if self._gate.pause(seconds) and seconds >= TOLD_SECONDS:
