@@ -13,6 +13,7 @@ import socket
 import stat
 import sys
 import threading
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
@@ -100,7 +101,7 @@ class LayoutServer:
         self._end()
 
     def _index(self, request: Mapping[str, Any]) -> None:
-        self._send_stream(_Bytes(self._layouts().read_index(request["path"]).raw))
+        self._send_stream(BytesIO(self._layouts().read_index(request["path"]).raw))
 
     def _stat(self, request: Mapping[str, Any]) -> None:
         found = self._layouts().stat_blob(request["path"], Digest(request["digest"]))
@@ -124,7 +125,7 @@ class LayoutServer:
         found = self._files.read_file(request["path"])
         if found is None:
             raise ContentNotFoundError(f"{request['path']} does not exist")
-        self._send_stream(_Bytes(found.raw))
+        self._send_stream(BytesIO(found.raw))
 
     def _link_target(self, request: Mapping[str, Any]) -> None:
         self._end(self._files.link_target(request["path"]))
@@ -145,19 +146,6 @@ class LayoutServer:
             filled += 1
         for _ in range(min(filled, SLOTS)):
             self._channel.wait_for_emptied()
-
-
-class _Bytes:
-    """Content in memory as a stream."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._rest = memoryview(raw)
-
-    def readinto(self, buffer: memoryview, /) -> int:
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
 
 
 def serve_all(server: Callable[[str, Channel], LayoutServer], root: str, control: int) -> None:
