@@ -115,8 +115,7 @@ class SourceLease:
 
     def _is_ours(self) -> bool:
         found = self._files.read_file(PATH)
-        holder = None if found is None else LockHolder.parse(found.raw)
-        if found is None or holder is None or holder.token != self._holder.token:
+        if found is None or not self._holder.wrote(found.raw):
             return False
         self._mark = found.etag
         return True

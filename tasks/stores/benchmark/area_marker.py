@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from tasks.oci.errors import LockHeldError
@@ -24,11 +22,6 @@ def run_name(run_id: str) -> str:
 def is_run_name(name: str) -> bool:
     """Whether a name is one that runs give theirs."""
     return _RUN.fullmatch(name) is not None
-
-
-def marker_content(holder: LockHolder) -> bytes:
-    """What the marker of a run holds."""
-    return json.dumps(asdict(holder)).encode()
 
 
 def refuse_living(content: bytes, written: datetime, where: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tasks.oci.errors import LayoutliftError, RefusedError, SourceError, is_transient
-from tasks.stores.benchmark.area_marker import MARKER, is_run_name, marker_content, refuse_living, run_name
+from tasks.stores.benchmark.area_marker import MARKER, is_run_name, refuse_living, run_name
 from tasks.stores.bucket.s3_answers import objects_of, with_all
 from tasks.stores.bucket.s3_errors import DeniedError, translated
 from tasks.stores.local_parts.waiting import wait_until
@@ -72,7 +72,7 @@ class BucketArea:
             if marker is not None:
                 body = self._client.get_object(Bucket=self.bucket, Key=self._marker)["Body"].read()
                 refuse_living(body, marker["LastModified"], f"s3://{self.bucket}/{self._area}")
-            self._client.put_object(Bucket=self.bucket, Key=self._marker, Body=marker_content(self._holder))
+            self._client.put_object(Bucket=self.bucket, Key=self._marker, Body=self._holder.content())
             self._claimed = True
             self._delete(
                 [*found, f"{self.prefix}/"]

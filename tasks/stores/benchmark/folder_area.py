@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import RefusedError, SourceUnavailableError
-from tasks.stores.benchmark.area_marker import MARKER, is_run_name, marker_content, refuse_living, run_name
+from tasks.stores.benchmark.area_marker import MARKER, is_run_name, refuse_living, run_name
 from tasks.stores.state.lock_holder import LockHolder
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class FolderArea:
         if MARKER in names:
             written = datetime.fromtimestamp(self._marker.stat().st_mtime, UTC)
             refuse_living(self._marker.read_bytes(), written, str(self._area))
-        self._marker.write_bytes(marker_content(self._holder))
+        self._marker.write_bytes(self._holder.content())
         self._claimed = True
         for name in names - {MARKER}:
             shutil.rmtree(self._area / name)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -43,7 +41,7 @@ class WorkFolder:
         """
         with as_state_error(self.path):
             self.path.mkdir(mode=0o700, parents=True)
-            (self.path / _OWNER).write_text(json.dumps(asdict(self._owner)), encoding="utf-8")
+            (self.path / _OWNER).write_bytes(self._owner.content())
         return self
 
     def __exit__(self, *_: object) -> None:

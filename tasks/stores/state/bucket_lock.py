@@ -81,8 +81,7 @@ class BucketLock:
 
     def _is_ours(self) -> bool:
         found = self._objects.get(self._name)
-        holder = LockHolder.parse(found.body) if found is not None else None
-        if found is None or holder is None or holder.token != self._holder.token:
+        if found is None or not self._holder.wrote(found.body):
             return False
         self._etag = found.etag
         return True

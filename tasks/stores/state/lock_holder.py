@@ -65,6 +65,11 @@ class LockHolder:
         """What a lock of this holder holds; `more` makes it another one, where equal contents look alike."""
         return json.dumps({**asdict(self), **more}).encode()
 
+    def wrote(self, raw: bytes) -> bool:
+        """Whether a lock that holds this is of this holder."""
+        holder = self.parse(raw)
+        return holder is not None and holder.token == self.token
+
     @property
     def is_here(self) -> bool:
         """Whether the holder ran on this boot of this machine, among the processes that we see."""

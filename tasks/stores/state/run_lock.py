@@ -82,8 +82,7 @@ class RunLock:
         self._path.unlink()
 
     def _is_ours(self) -> bool:
-        holder = LockHolder.parse(self._path.read_bytes())
-        return holder is not None and holder.token == self._holder.token
+        return self._holder.wrote(self._path.read_bytes())
 
     def _renew(self) -> bool:
         try:

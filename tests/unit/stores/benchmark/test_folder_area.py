@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import LockHeldError, RefusedError, SourceUnavailableError
-from tasks.stores.benchmark.area_marker import MARKER, marker_content
+from tasks.stores.benchmark.area_marker import MARKER
 from tasks.stores.benchmark.folder_area import FolderArea
 from tasks.stores.state.lock_holder import LockHolder
 from tests.unit.stores.benchmark.test_remains import a_dead_pid
@@ -31,7 +31,7 @@ def left_behind(mount: Path, folder: str, *, by: int | None) -> Path:
     path.touch()
     if by is not None:
         holder = replace(LockHolder.here("run", "", ""), pid=by)
-        (path.parents[1] / MARKER).write_bytes(marker_content(holder))
+        (path.parents[1] / MARKER).write_bytes(holder.content())
     return path
 
 
