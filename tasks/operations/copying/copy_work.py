@@ -27,7 +27,7 @@ from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_refe
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.work.planning import Action, CopyPolicy, TagPlan
-from tasks.operations.work.repository_work import REFUSALS, RepositoryWork, Unit
+from tasks.operations.work.repository_work import RepositoryWork, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -153,7 +153,7 @@ class CopyWork(RepositoryWork):
         try:
             return act() or []
         except LayoutliftError as error:
-            return self._failed(unit, tags, error.code, str(error), refused=isinstance(error, REFUSALS))
+            return self._failed_by(unit, tags, error)
 
     def _back_up_and_copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         """Copy, and overwrite only what could be kept."""
@@ -190,10 +190,7 @@ class CopyWork(RepositoryWork):
 
     def _not_there(self, unit: Unit, copied: Copied, left: Mapping[str, TagPlan]) -> list[TagResult]:
         """The results of the tags that could not be written, and of those that were not to be, after all."""
-        failed = [
-            self._failed(unit, [tag], error.code, str(error), refused=isinstance(error, REFUSALS))[0]
-            for tag, error in copied.failed.items()
-        ]
+        failed = [result for tag, error in copied.failed.items() for result in self._failed_by(unit, (tag,), error)]
         refused = [(tag, plan) for tag, plan in left.items() if plan.action is Action.REFUSE]
         return failed + [self._refused(unit, tag, plan) for tag, plan in refused]
 
@@ -287,6 +284,3 @@ class CopyWork(RepositoryWork):
 
     def _referrers_of(self, unit: Unit) -> list[Digest]:
         return [referrer.digest for referrer in self._copier.links.referrers_of(unit.descriptor)]
-
-    def _refused(self, unit: Unit, tag: str, plan: TagPlan) -> TagResult:
-        return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)

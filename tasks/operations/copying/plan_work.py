@@ -12,7 +12,6 @@ from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory
 from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.planning import Action
-from tasks.operations.work.repository_work import REFUSALS, Unit
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from tasks.operations.referrers.referrer_lists import ReferrerLists
     from tasks.operations.source.source_graph import Census, SourceGraph
     from tasks.operations.work.planning import TagPlan
+    from tasks.operations.work.repository_work import Unit
 
 _OUTCOMES = {
     Action.COPY: Outcome.TO_COPY,
@@ -137,8 +137,4 @@ class PlanWork(CheckWork):
     ) -> TagResult:
         if broken is None or action is Action.UP_TO_DATE:
             return self._result(unit, tag, _OUTCOMES[action], at_target=at_target)
-        outcome = Outcome.REFUSED if isinstance(broken, REFUSALS) else Outcome.FAILED
-        return self._result(unit, tag, outcome, code=broken.code, message=str(broken))
-
-    def _refused(self, unit: Unit, tag: str | None, plan: TagPlan) -> TagResult:
-        return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)
+        return self._failed_by(unit, (tag,), broken)[0]

@@ -28,7 +28,7 @@ from tasks.operations.reports.results import (
     Traffic,
 )
 from tasks.operations.reports.shown_text import printable
-from tasks.operations.work.planning import CopyPolicy, plan_untagged
+from tasks.operations.work.planning import CopyPolicy, TagPlan, plan_untagged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REFUSALS = (SpecError, ManifestRefusedError, PayloadTooLargeError, RefusedError)
+_REFUSALS = (SpecError, ManifestRefusedError, PayloadTooLargeError, RefusedError)
 """Errors that trying again can't mend and nobody but the content's author can."""
 
 
@@ -133,7 +133,7 @@ class RepositoryWork(ABC):
         try:
             return self._execute(unit)
         except LayoutliftError as error:
-            return self._failed(unit, unit.tags, error.code, str(error), refused=isinstance(error, REFUSALS))
+            return self._failed_by(unit, unit.tags, error)
         except Exception as error:
             logger.exception("unexpected error in %s", printable(self.inventory.path))
             return self._failed(unit, unit.tags, Problem.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
@@ -154,6 +154,13 @@ class RepositoryWork(ABC):
             code=entry.code,
             message=entry.message,
         )
+
+    def _refused(self, unit: Unit, tag: str | None, plan: TagPlan) -> TagResult:
+        """The result of a tag that is not to be written, by its plan."""
+        return self._result(unit, tag, Outcome.REFUSED, code=plan.code, message=plan.message)
+
+    def _failed_by(self, unit: Unit, tags: Sequence[str | None], error: LayoutliftError) -> list[TagResult]:
+        return self._failed(unit, tags, error.code, str(error), refused=isinstance(error, _REFUSALS))
 
     def _failed(
         self, unit: Unit, tags: Sequence[str | None], code: str, message: str, *, refused: bool = False
