@@ -27,13 +27,8 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> RandomLayout:
     return RandomLayout(tmp_path / "app", request.param)
 
 
-def at_once(source: LayoutDirectory) -> LayoutDirectory:
-    """The same source, that waits for no mount."""
-    return LayoutDirectory(source.root, retry_wait=0.0001)
-
-
 def engine(made: RandomLayout, target: MemoryTarget, depth: Depth = Depth.MANIFEST) -> Engine:
-    return Engine(made.layout.path.parent, target, CopyPolicy(depth=depth), wrap=at_once)
+    return Engine(made.layout.path.parent, target, CopyPolicy(depth=depth))
 
 
 def went_well(run: Engine) -> bool:
