@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -46,16 +47,25 @@ class _Row:
         if result.target is not None:
             self.target = result.target.rpartition("@" if result.tag is None else ":")[0]
 
+    @property
+    def rank(self) -> int:
+        """Its place where not all fit: behind problems comes what has work, and last what is only up to date."""
+        is_new = self.good.total() > self.good[_HEADINGS[Outcome.UP_TO_DATE]]
+        left = self.not_done or self.skipped
+        return 0 if self.problems else 1 if is_new else 2 if left else 3
+
 
 def repository_lines(results: Iterable[TagResult], *, verified: bool = False) -> Iterator[str]:
-    """The table's lines, a repository each, as many as a screen takes: rather those with problems than others.
+    """The table's lines, a repository each, by their paths.
 
+    Where a screen can't take them all, those that are of interest come first, and the others are only counted.
     `verified` names what was verified only.
     """
     rows: dict[str, _Row] = {}
     for result in results:
         rows.setdefault(result.repository, _Row()).add(result)
-    shown = dict(sorted(sorted(rows.items(), key=lambda each: (not each[1].problems, each[0]))[:SHOWN]))
+    fits = len(rows) <= SHOWN
+    shown = dict(nsmallest(SHOWN, rows.items(), key=lambda each: (0 if fits else each[1].rank, each[0])))
     if not shown:
         return
     cells = [("repository", "target", "tags", "outcome")] + [
@@ -67,7 +77,7 @@ def repository_lines(results: Iterable[TagResult], *, verified: bool = False) ->
     left, right = (_width([row[column] for row in cells]) for column in (0, 1))
     for path, target, tags, outcome in cells:
         yield f"  {_padded(path, left)}  {_padded(target, right)}  {tags:>6}  {outcome}"
-    if len(rows) > SHOWN:
+    if not fits:
         yield f"  … and {counted(len(rows) - SHOWN, 'more repository')}, in the report"
 
 

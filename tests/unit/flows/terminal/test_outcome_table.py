@@ -47,16 +47,43 @@ def test_a_tag_that_was_skipped_as_somebody_asked_is_not_said_to_have_a_problem(
     assert list(repository_lines([skipped]))[1].split(maxsplit=3)[3] == "skipped"
 
 
-def test_a_repository_with_a_problem_is_shown_however_many_there_are() -> None:
-    good = [TagResult(f"a{number:02}", "v1", None, None, "r.example/a:v1", COPIED) for number in range(SHOWN + 4)]
-    wrong = [TagResult(name, "v1", None, None, f"r.example/{name}:v1", FAILED, code="conflict") for name in "zc"]
+def repositories(*named: tuple[str, Outcome], code: str | None = None) -> list[TagResult]:
+    """A result of each: its only tag."""
+    return [TagResult(name, "v1", None, None, f"r.example/{name}:v1", outcome, code=code) for name, outcome in named]
+
+
+def first_words(lines: list[str]) -> list[str]:
+    return [line.split()[0] for line in lines]
+
+
+def test_a_repository_with_a_problem_is_shown_first_however_many_there_are() -> None:
+    good = repositories(*((f"a{number:02}", COPIED) for number in range(SHOWN + 4)))
+    wrong = repositories(("z", FAILED), ("c", FAILED), code="conflict")
     lines = list(repository_lines([*good, *wrong]))
-    assert [line.split()[0] for line in lines] == [
-        "repository",
-        *(f"a{number:02}" for number in range(SHOWN - 2)),
-        *("c", "z", "…"),
-    ]
+    assert first_words(lines) == ["repository", "c", "z", *(f"a{number:02}" for number in range(SHOWN - 2)), "…"]
     assert lines[-1] == "  … and 6 more repositories, in the report"
+
+
+@pytest.mark.parametrize("changed", [COPIED, TO_COPY])
+def test_of_many_repositories_those_in_which_something_changed_are_shown_before_those_up_to_date(
+    changed: Outcome,
+) -> None:
+    """Of 400 repositories, two have work: the table is to name them."""
+    same = repositories(*((f"a{number:03}", UP_TO_DATE) for number in range(398)), ("moved", UP_TO_DATE))
+    left = repositories(("left", FAILED), code="interrupted")
+    skipped = repositories(("skipped", REFUSED), code="conflict_skipped")
+    wrong = repositories(("wrong", FAILED), code="conflict")
+    new = [TagResult(name, "v2", None, None, f"r.example/{name}:v2", changed) for name in ("new", "moved")]
+    lines = list(repository_lines([*same, *left, *skipped, *new, *wrong]))
+    assert first_words(lines)[:8] == ["repository", "wrong", "moved", "new", "left", "skipped", "a000", "a001"]
+    assert lines[-1] == "  … and 378 more repositories, in the report"
+
+
+def test_repositories_that_all_fit_are_in_the_order_of_their_paths() -> None:
+    results = repositories(("b", UP_TO_DATE), ("d", COPIED), ("a", UP_TO_DATE)) + repositories(("c", FAILED))
+    results += repositories(*((f"x{number:02}", COPIED) for number in range(SHOWN - 4)))
+    assert first_words(list(repository_lines(results)))[1:6] == ["a", "b", "c", "d", "x00"]
+    assert len(list(repository_lines(results))) == SHOWN + 1
 
 
 def test_a_very_long_name_pushes_no_other_line_aside() -> None:
