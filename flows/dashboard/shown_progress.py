@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 LOOK_EVERY = 1.0
 SHOW_EVERY = 5
 """Looks between updates of the artifacts; each is a request to the Prefect server."""
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 logger = logging.getLogger(__name__)
 _last_shown: ContextVar[_Shown | None] = ContextVar("layoutlift_last_shown", default=None)
@@ -141,14 +140,8 @@ class _Shown:
             tags = _percent(self.run.totals.tags, max(1, self.run.progress.expected))
             self.tags.show(tags, self._tags_line())
         if self.bytes is not None:
-            sent = _percent(self.run.progress.bytes_read, self._expected_bytes())
+            sent = _percent(self.run.progress.bytes_read, self.run.progress.bytes_expected)
             self.bytes.show(100.0 if done else sent, self._bytes_line())
-
-    def _expected_bytes(self) -> int:
-        """How much will be sent if the tags to come are like those that are done; 0 before there are any."""
-        progress = self.run.progress
-        done = progress.totals.tags
-        return progress.totals.traffic.bytes_pushed * progress.expected // done if done else 0
 
     def _tags_line(self) -> str:
         progress, totals = self.run.progress, self.run.totals
@@ -157,28 +150,14 @@ class _Shown:
         reason = self.run.controls.hold.reason
         if reason is not None:
             said.append(f"holding: {reason}")
-        elif 0 < totals.tags < progress.expected:
-            left = progress.seconds_at_work / totals.tags * (progress.expected - totals.tags)
-            said.append(f"about {human_seconds(left)} left")
+        elif (left := progress.time_left) is not None:
+            said.append(left)
         return ", ".join(said)
 
     def _bytes_line(self) -> str:
-        sent, expected = self.run.progress.bytes_read, self._expected_bytes()
-        said = f"{human_bytes(sent)} sent"
-        if expected > sent:
-            said += f" of about {human_bytes(expected)}"
-        return f"{said}, {human_bytes(int(self.timeline.rate))}/s"
+        return f"{self.run.progress.sent}, {human_bytes(int(self.timeline.rate))}/s"
 
 
 def _percent(part: int, whole: int) -> float:
     """To a tenth: one of the two dashboards shows each digit that there is."""
     return round(min(100.0, 100.0 * part / whole), 1) if whole else 0.0
-
-
-def human_seconds(seconds: float) -> str:
-    """A time as somebody who waits wants to know it."""
-    if seconds < 2 * _MINUTE:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * _HOUR:
-        return f"{seconds / _MINUTE:.0f} min"
-    return f"{seconds / _HOUR:.1f} h" if seconds < 2 * _DAY else f"{seconds / _DAY:.1f} days"

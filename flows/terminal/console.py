@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from heapq import nsmallest
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -103,11 +104,14 @@ def _lines(run: Run) -> Iterator[None]:
 
 
 def _progress_line(run: Run) -> str:
+    """A line for logs that put no time to what they keep, as those of cron and CI."""
     progress = run.progress
-    return (
-        f"{progress.line}, {counted(progress.totals.problems, 'problem')}, "
-        f"{human_bytes(progress.bytes_read)} sent, {human_bytes(progress.rate)}/s"
-    )
+    said = [f"{datetime.now(UTC).isoformat(timespec='seconds')} {progress.line}"]
+    said.append(counted(progress.totals.problems, "problem"))
+    if run.kind is RunKind.MIGRATE:
+        said += [progress.sent, f"{human_bytes(progress.rate)}/s"]
+    left = "holding" if progress.held.is_held else progress.time_left
+    return ", ".join([*said, *([] if left is None else [left])])
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.operations.reports.results import Totals
+from tasks.operations.reports.shown_text import human_bytes, human_seconds
 
 if TYPE_CHECKING:
     from tasks.operations.reports.results import TagResult, Traffic
@@ -21,6 +22,11 @@ class HeldTime:
         self._is_held = False
         self._since = 0.0
         self._before = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the run is held now."""
+        return self._is_held
 
     @property
     def seconds(self) -> float:
@@ -92,6 +98,26 @@ class Progress:
         if not self.is_counted:
             return "looking through the source"
         return f"{self.totals.tags:,} of {self.expected:,} tags"
+
+    @property
+    def bytes_expected(self) -> int:
+        """How many will be sent if the tags to come are like those that are done; 0 before there are any."""
+        done = self.totals.tags
+        return self.totals.traffic.bytes_pushed * self.expected // done if done else 0
+
+    @property
+    def sent(self) -> str:
+        """How much is sent, of how much where that can be told."""
+        said, expected = f"{human_bytes(self.bytes_read)} sent", self.bytes_expected
+        return f"{said} of about {human_bytes(expected)}" if expected > self.bytes_read else said
+
+    @property
+    def time_left(self) -> str | None:
+        """How long the rest takes if it goes on like this; None where that can't be told, or nobody is at work."""
+        done = self.totals.tags
+        if self.held.is_held or not 0 < done < self.expected:
+            return None
+        return f"about {human_seconds(self.seconds_at_work / done * (self.expected - done))} left"
 
     @property
     def seconds(self) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 _STEP = 1024
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _LINKS = re.compile(r"\\*[\[\]<`]")
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]()#+.!|~:@$]|^[-=]")
 
@@ -43,3 +44,12 @@ def human_bytes(number: int) -> str:
             return f"{number} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= _STEP
     return f"{value:.1f} PiB"
+
+
+def human_seconds(seconds: float) -> str:
+    """A time as somebody who waits wants to know it."""
+    if seconds < 2 * _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR:
+        return f"{seconds / _MINUTE:.0f} min"
+    return f"{seconds / _HOUR:.1f} h" if seconds < 2 * _DAY else f"{seconds / _DAY:.1f} days"

@@ -3,10 +3,12 @@
 import io
 import sys
 import threading
+import time
 import tracemalloc
 from dataclasses import replace
+from datetime import datetime, tzinfo
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -16,6 +18,7 @@ from tasks.operations.reports.advice import ADVICE
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Finding
+from tasks.run_options import RunKind
 
 DEADLINE = 10.0
 
@@ -41,12 +44,49 @@ def test_progress_is_seen_while_the_run_goes_on_whatever_the_terminal(
     monkeypatch: pytest.MonkeyPatch, term: str
 ) -> None:
     terminal = Terminal()
-    run: Any = SimpleNamespace(progress=Progress())
+    run: Any = SimpleNamespace(progress=Progress(), kind=RunKind.MIGRATE)
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(console, "LINE_EVERY", 0.01)
     monkeypatch.setenv("TERM", term)
     with Console().watch(run):
         assert terminal.shown.wait(DEADLINE)
+
+
+class Moment(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls(2026, 6, 15, 12, tzinfo=tz)
+
+
+@pytest.fixture
+def halfway(monkeypatch: pytest.MonkeyPatch) -> Progress:
+    """A run that has done one of four tags in ten seconds."""
+    now = time.monotonic()
+    progress = Progress(expected=4, is_counted=True, bytes_read=20 * 1024**2, started=now - 10)
+    progress.totals.outcomes[Outcome.COPIED] = 1
+    progress.totals.traffic.bytes_pushed = 15 * 1024**2
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(console, "datetime", Moment)
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (RunKind.MIGRATE, "20.0 MiB sent of about 60.0 MiB, 2.0 MiB/s, about 30 s left"),
+        (RunKind.VERIFY, "about 30 s left"),
+    ],
+)
+def test_a_line_of_a_log_says_when_it_was_written_and_when_the_end_may_be(
+    halfway: Progress, kind: RunKind, told: str
+) -> None:
+    """Cron and CI keep such lines, and put no time to them."""
+    run: Any = SimpleNamespace(progress=halfway, kind=kind)
+    assert console._progress_line(run) == f"2026-06-15T12:00:00+00:00 1 of 4 tags, 0 problems, {told}"
+    halfway.held.change(is_held=True)
+    assert console._progress_line(run).endswith(", holding")
 
 
 def failed(tag: str, code: str) -> TagResult:

@@ -1,0 +1,73 @@
+"""What is told of a run while it goes on: how much is done, how much is to come, and when it may end."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.results import Outcome, Traffic
+from tasks.operations.reports.shown_text import human_seconds
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Has time pass."""
+    now = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def pass_by(seconds: float) -> None:
+        now[0] += seconds
+
+    return pass_by
+
+
+def done(progress: Progress, tags: int, sent: int = 0) -> None:
+    progress.totals.outcomes[Outcome.COPIED] += tags
+    progress.note_bytes(sent)
+    progress.note_traffic(Traffic(bytes_pushed=sent))
+
+
+def test_the_end_is_told_by_the_tags_that_are_done(wait: Callable[[float], None]) -> None:
+    progress = Progress()
+    assert progress.time_left is None, "nothing is counted yet"
+    progress.expect(4)
+    wait(10)
+    assert progress.time_left is None, "no tag is done yet"
+    done(progress, 1)
+    assert progress.time_left == "about 30 s left"
+    done(progress, 3)
+    assert progress.time_left is None
+
+
+def test_the_end_leaves_out_when_the_run_was_held_and_is_not_told_meanwhile(wait: Callable[[float], None]) -> None:
+    progress = Progress()
+    progress.expect(3)
+    wait(10)
+    done(progress, 1)
+    progress.held.change(is_held=True)
+    wait(3600)
+    assert progress.time_left is None
+    progress.held.change(is_held=False)
+    assert progress.time_left == "about 20 s left"
+
+
+def test_how_much_is_sent_in_all_is_told_by_the_tags_that_are_done() -> None:
+    progress = Progress()
+    progress.expect(4)
+    progress.note_bytes(MIB)
+    assert (progress.bytes_expected, progress.sent) == (0, "1.0 MiB sent"), "no tag is done yet"
+    done(progress, 2, sent=9 * MIB)
+    assert (progress.bytes_expected, progress.sent) == (18 * MIB, "10.0 MiB sent of about 18.0 MiB")
+    done(progress, 2)
+    assert progress.sent == "10.0 MiB sent"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.4, "0 s"), (119, "119 s"), (121, "2 min"), (7_300, "2.0 h"), (180_000, "2.1 days")],
+)
+def test_a_time_is_told_as_somebody_who_waits_wants_to_know_it(seconds: float, shown: str) -> None:
+    assert human_seconds(seconds) == shown
