@@ -103,6 +103,12 @@ class RunOptions:
         return Selection.parse(self.include, self.exclude, self.newest, read_exact_list(self.tags_from))
 
     @property
+    def leaves_out(self) -> bool:
+        """Whether the user left something of the source out, so that the run can't speak for all of it."""
+        chosen = (self.include, self.exclude, self.newest, self.tags_from)
+        return any(chosen) or not self.policy.referrers
+
+    @property
     def choice_settings(self) -> tuple[object, ...]:
         """The options that make the selection, for the ledger's marks; each repository adds its part of a list."""
         newest = () if self.newest is None else (self.newest.count, str(self.newest.order_by))

@@ -159,6 +159,7 @@ class Run:
             "target": self.options.target.target if self.options.target else None,
             "started": self._started.isoformat(timespec="seconds"),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "chosen": "part" if self.options.leaves_out else "all",
             "options": shown_options(self.options),
             **self.ends.to_json(),
             **({"rate_limit": limit} if self._target and (limit := self._target.rate_limit) else {}),

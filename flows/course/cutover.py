@@ -45,12 +45,22 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class _Equal:
-    """A source and a target, the moment at which they were equal, and what replaces what then."""
+    """A source and a target, the moment at which they were equal, if only in `part`, and what replaces what then."""
 
     source: str
     target: str
     at: str
+    part: bool
     found: Sequence[Replacement]
+
+    @property
+    def line(self) -> str:
+        """As it is told."""
+        pair = f"{self.source} and {self.target}"
+        if not self.part:
+            return f"{pair} were equal at {self.at}, and the source did not change until now"
+        equal = f"what was chosen was equal on both sides at {self.at}"
+        return f"{pair}: {equal}, and its indexes did not change until now"
 
     @property
     def json(self) -> dict[str, str]:
@@ -94,8 +104,7 @@ def cut_over(pairs: Sequence[CutoverParameters], console: Console, teller: Telle
         for each in watched:
             refuse_changes(each.pair.source, each.marks, each.look())
     for pair in equal:
-        shown = printable(f"{pair.source} and {pair.target}")
-        teller.say(f"{shown} were equal at {pair.at}, and the source did not change until now")
+        teller.say(printable(pair.line))
     for name in _write(whole, equal):
         teller.say(f"{name} written")
 
@@ -147,7 +156,8 @@ def _equal(watched: _Watched, console: Console) -> _Equal:
         raise RefusedError(f"no moment can be named at which both sides were equal ({reason}); no file was written")
     refuse_changes(pair.source, watched.marks, run.log.indexes)
     found = replacements(run.results(), pair.source, pair.old_reference, own_name=own_name(pair.source))
-    return _Equal(pair.source, pair.target, run.ends.equality.at, found)
+    part = pair.to_options().leaves_out
+    return _Equal(pair.source, pair.target, run.ends.equality.at, part, found)
 
 
 def _wait(until: float, console: Console, teller: Teller) -> None:

@@ -164,7 +164,10 @@ def print_outcome(run: Run, command: str | None = None) -> None:
 
 def _equality_line(run: Run) -> str:
     at, reason = run.ends.equality.at, run.ends.equality.reason
-    return f"  both sides were equal at {at}" if at else printable(f"  not known to be equal: {reason}")
+    if at is None:
+        return printable(f"  not known to be equal: {reason}")
+    equal = "what was chosen was equal on both sides" if run.options.leaves_out else "both sides were equal"
+    return f"  {equal} at {at}"
 
 
 def _counts(run: Run) -> dict[str, int]:

@@ -24,6 +24,8 @@ def test_migrations_and_verifications_of_a_quiet_source_name_it(
         assert at is not None
         assert ended.report["run"]["started"] <= at <= ended.report["run"]["finished"]
         assert f"both sides were equal at {at}" in ended.stdout
+    part = layoutlift.verify(source, target, "--include", "**:v0")
+    assert f"  what was chosen was equal on both sides at {moment(part)[0]}" in part.stdout.splitlines()
     again = layoutlift.migrate(source, target, "--since-last")
     assert moment(again) == (None, "with --since-last, the target was not asked for layouts that were unchanged")
     assert "not known to be equal: with --since-last" in again.stdout

@@ -1,6 +1,9 @@
 """What a run was asked for, as its report and the ledger's marks have it."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from flows.forms.parameters import MigrateParameters
 from tasks.operations.choosing.newest import Newest, NewestBy
@@ -50,3 +53,24 @@ def test_another_number_or_order_is_another_choice_and_none_is_that_of_earlier_v
     marks = {settings_mark(replace(PLAIN, newest=each).choice_settings) for each in (None, *numbered)}
     assert len(marks) == 4
     assert settings_mark((("team/**",), ())) in marks
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"include": ["team/**"]},
+        {"exclude": [":nightly-*"]},
+        {"newest": 1},
+        {"tags_from": "images.txt"},
+        {"exclude_referrers": True},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_a_run_that_leaves_something_of_the_source_out_is_about_a_part_of_it(given: dict[str, Any]) -> None:
+    assert MigrateParameters(source="/mnt/bucket", target="registry.example", **given).to_options().leaves_out
+
+
+def test_a_run_with_all_tags_is_about_the_whole_source_whatever_they_are_called_at_the_target() -> None:
+    """An untagged manifest that nobody asked for is no part of what users know a repository by."""
+    given: dict[str, Any] = {"rename": ["a=b"], "flatten": 2, "split_by_name": True, "depth": "content"}
+    assert not MigrateParameters(source="/mnt/bucket", target="registry.example", **given).to_options().leaves_out

@@ -73,7 +73,8 @@ def _run_rows(header: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         yield name, _text(header.get(name))
     if "equal_at" in header:
         equal = header["equal_at"] or f"not known: {header.get('not_equal_because')}"
-        yield "both sides were equal", _text(equal)
+        of_part = header.get("chosen") == "part"
+        yield "what was chosen was equal on both sides" if of_part else "both sides were equal", _text(equal)
 
 
 def _report_lines(places: Sequence[str]) -> Iterator[str]:

@@ -117,6 +117,21 @@ def test_where_there_is_no_time_to_watch_nothing_is_said_of_it(world: World) -> 
     assert not any("watched until" in line for line in world.said)
 
 
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({}, "{pair} were equal at {at}, and the source"),
+        ({"newest": 1}, "{pair}: what was chosen was equal on both sides at {at}, and its indexes"),
+    ],
+    ids=["all", "a part"],
+)
+def test_what_was_left_out_is_not_said_to_be_equal(world: World, chosen: dict[str, Any], told: str) -> None:
+    """Such a line goes into a ticket, as what a bucket is given up for."""
+    world.cut_over(**chosen)
+    line = told.format(pair=f"{world.source} and registry.example", at="2026-01-01T00:00:00+00:00")
+    assert world.said == [f"{line} did not change until now"]
+
+
 def test_two_lists_in_one_file_are_refused_before_the_work(world: World) -> None:
     with pytest.raises(ConfigurationError, match="two lists"):
         world.cut_over(world.folder / "map.csv", way_back=str(world.folder / "source" / ".." / "map.csv"))

@@ -71,6 +71,14 @@ def test_summary_says_where_the_report_is_and_when_both_sides_were_equal():
     )
 
 
+def test_summary_does_not_call_both_sides_equal_where_only_a_part_was_chosen():
+    """Who puts it into a ticket has nothing but these words."""
+    header = {**HEADER, "chosen": "part", "equal_at": "noon", "not_equal_because": None}
+    summary = summary_markdown(header, Totals(), [])
+    assert "| what was chosen was equal on both sides | noon |" in summary.splitlines()
+    assert "both sides were equal" not in summary
+
+
 def test_summary_of_a_verification_counts_what_was_verified_and_not_what_was_sent():
     totals = Totals(problems=1)
     totals.outcomes |= {Outcome.UP_TO_DATE: 2_000, Outcome.FAILED: 1}
