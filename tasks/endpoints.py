@@ -137,6 +137,15 @@ def own_name(source: str) -> str:
     return Path(mounts.resolve(source)[0]).name
 
 
+def real_path(source: str) -> str | None:
+    """Where a directory is, whatever the current one is and wherever links lead; None of a bucket.
+
+    Raises:
+        ConfigurationError: it begins at the working folder, which is gone.
+    """
+    return None if is_bucket(source) else mounts.resolve(source)[0]
+
+
 def source_identity(source: str, access: BucketAccess, *, name: str | None = None, by_name: bool = False) -> str:
     """What names a source whatever the current directory is; a bucket of another store is another one.
 

@@ -1,12 +1,15 @@
-"""The parts of a run that its options say most of: source, state, target, and the job."""
+"""The parts of a run that its options say most of: source, state, target, the job, and what the report says of it."""
 
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.endpoints import (
     blamed_on,
@@ -15,6 +18,7 @@ from tasks.endpoints import (
     open_target,
     own_name,
     parse_target,
+    real_path,
     source_identity,
 )
 from tasks.ledger_ports import LedgerPart
@@ -48,6 +52,24 @@ def source_of(options: RunOptions, stop: Stop) -> Source:
     """The source; see `open_source`. A shard looks at the layouts that it is told of, and at no others."""
     layouts = options.shard.layouts if options.shard is not None else ()
     return open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name, layouts=layouts)
+
+
+def about_run(kind: RunKind, options: RunOptions, run_id: str) -> dict[str, Any]:
+    """What a report says of its run that is known at the beginning; a source as it was given, and where that leads.
+
+    Raises:
+        ConfigurationError: the source begins at the working folder, which is gone.
+    """
+    return {
+        "id": run_id,
+        "flow": str(kind),
+        "version": version("layoutlift"),
+        "host": socket.gethostname(),
+        "source": options.source,
+        "source_path": real_path(options.source),
+        "target": options.target.target if options.target else None,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def check_own_files(options: RunOptions) -> None:

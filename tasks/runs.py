@@ -30,6 +30,7 @@ from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_parts import (
+    about_run,
     check_own_files,
     job_at_target,
     job_of,
@@ -89,7 +90,7 @@ class Run:
         self._spool = spool
         self._state = state
         self._target = target
-        self._started = datetime.now(UTC)
+        self._about = about_run(kind, options, run_id)
         self._head_start: HeadStart | None = None
         self.is_ending = False
         """Whether its report is being written, or is there: the work has let go."""
@@ -153,11 +154,7 @@ class Run:
     def header(self) -> dict[str, Any]:
         """The report's part on the run itself."""
         return {
-            "id": self.run_id,
-            "flow": str(self.kind),
-            "source": self.options.source,
-            "target": self.options.target.target if self.options.target else None,
-            "started": self._started.isoformat(timespec="seconds"),
+            **self._about,
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "chosen": "part" if self.options.leaves_out else "all",
             "options": shown_options(self.options),

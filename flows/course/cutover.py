@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -177,7 +178,8 @@ def _wait(until: float, console: Console, teller: Teller) -> None:
 def _write(whole: CutoverParameters, equal: Sequence[_Equal]) -> list[str]:
     """Write the files; their names."""
     moments = [each.json for each in equal]
-    header = {"schema": SCHEMA, **(moments[0] if len(moments) == 1 else {"mappings": moments})}
+    about = moments[0] if len(moments) == 1 else {"mappings": moments}
+    header = {"schema": SCHEMA, "version": version("layoutlift"), **about}
     found = sorted(chain.from_iterable(each.found for each in equal))
     there = [asdict(each) for each in found]
     lists = [RowList(Path(name), there) for name in whole.output]

@@ -1,7 +1,9 @@
 """A cut-over answers for what was chosen, as it was verified, and knows beforehand that its files can be written."""
 
+import json
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -130,6 +132,11 @@ def test_what_was_left_out_is_not_said_to_be_equal(world: World, chosen: dict[st
     world.cut_over(**chosen)
     line = told.format(pair=f"{world.source} and registry.example", at="2026-01-01T00:00:00+00:00")
     assert world.said == [f"{line} did not change until now"]
+
+
+def test_a_list_says_which_program_made_it(world: World) -> None:
+    world.cut_over(world.folder / "map.json")
+    assert json.loads((world.folder / "map.json").read_bytes())["version"] == version("layoutlift")
 
 
 def test_two_lists_in_one_file_are_refused_before_the_work(world: World) -> None:
