@@ -37,6 +37,7 @@ class Remark(StrEnum):
     # at the target
     TO_CREATE = "to_create"
     REFERRERS_TO_COPY = "referrers_to_copy"
+    REFERRERS_COPIED = "referrers_copied"
     UNTAGGED_MAY_GO = "untagged_may_go"
     TO_OVERWRITE = "to_overwrite"
     TAG_OVERWRITTEN = "tag_overwritten"

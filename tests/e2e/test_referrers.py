@@ -237,7 +237,7 @@ def test_referrers_that_stay_behind_are_counted_where_the_layout_is_taken_as_it_
     assert layoutlift.check(tmp_path).findings == set()
 
 
-def test_a_plan_names_what_was_attached_to_a_tag_since_it_was_migrated(
+def test_a_plan_and_a_run_name_what_was_attached_to_a_tag_since_it_was_migrated(
     layoutlift: Layoutlift, docker_registry: Registry, oras_cli: Cli, prefix: str, tmp_path: Path
 ) -> None:
     layout = LayoutBuilder(tmp_path / "app")
@@ -250,5 +250,7 @@ def test_a_plan_names_what_was_attached_to_a_tag_since_it_was_migrated(
     oras_cli("attach", "--oci-layout", *kind, f"{layout.path}:v1", str(layoutlift.home / "sbom.json"))
     assert layoutlift.plan(tmp_path, target).findings == {("app", "referrers_to_copy")}
     assert layoutlift.plan(tmp_path, target, "--exclude-referrers").findings == set()
-    assert layoutlift.migrate(tmp_path, target).totals["blobs_pushed"] == 2
+    migrated = layoutlift.migrate(tmp_path, target)
+    assert migrated.totals["blobs_pushed"] == 2
+    assert migrated.findings == {("app", "referrers_copied")}
     assert layoutlift.plan(tmp_path, target).findings == set()

@@ -18,6 +18,7 @@ from tasks.oci.errors import (
 from tasks.oci.manifest import parse_manifest
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.kept_manifests import KeptManifests
+from tasks.operations.copying.later_referrers import referrers_copied
 from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
@@ -116,7 +117,8 @@ class CopyWork(RepositoryWork):
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
-        return [*self._copier.findings, *self._overwritten.findings]
+        brought = referrers_copied(self.inventory.path, self._copier.referrers.brought)
+        return [*self._copier.findings, *self._overwritten.findings, *brought]
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""

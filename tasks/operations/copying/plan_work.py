@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.codes import Remark
+from tasks.operations.copying.later_referrers import referrers_to_copy
 from tasks.operations.copying.overwritten import is_loss, to_overwrite
 from tasks.operations.referrers.referrer_lists import ReferrerListing
-from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.planning import Action
-from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from tasks.operations.source.source_graph import Census, SourceGraph
     from tasks.operations.work.planning import TagPlan
     from tasks.operations.work.repository_work import Unit
+    from tasks.ports import Finding
 
 _OUTCOMES = {
     Action.COPY: Outcome.TO_COPY,
@@ -67,12 +66,7 @@ class PlanWork(CheckWork):
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`; what refers to a tag that is there has no row of its own."""
-        first = next(iter(self._to_bring), None)
-        if first is None:
-            return super().found()
-        message = f"{counted(len(self._to_bring), 'referrer')} of what is there would be copied"
-        message += f": {first}" if len(self._to_bring) == 1 else f", {first} among them"
-        return [*super().found(), Finding(self.inventory.path, Remark.REFERRERS_TO_COPY, message)]
+        return [*super().found(), *referrers_to_copy(self.inventory.path, self._to_bring)]
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:

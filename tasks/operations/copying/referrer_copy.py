@@ -47,6 +47,8 @@ class ReferrerCopy:
         self._send = send
         self._is_there = is_there
         self._note = note
+        self.brought: dict[Digest, None] = {}
+        """What was sent although what it refers to was there already, in the order in which it was."""
 
     def copy(self, subjects: Iterable[Digest], *, patient: bool, ask: bool = False) -> int:
         """Copy all referrers of `subjects` and theirs, breadth first, each once; how many are there and listed.
@@ -112,6 +114,8 @@ class ReferrerCopy:
                 self._links.read(referrer)
             else:
                 self._send(referrer)
+                if ask:
+                    self.brought[referrer.digest] = None
         except NOT_BROUGHT as error:
             if leaves_open(error, patient=patient):
                 raise

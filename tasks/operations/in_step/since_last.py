@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.results import RepositoryInventory, TagResult
 
+_DONE_BESIDES = frozenset({Remark.TAG_OVERWRITTEN, Remark.REFERRERS_COPIED})
+"""What says that more was done than tags were copied, and nothing of what is not there."""
+
 
 @dataclass(frozen=True, slots=True)
 class TagChange:
@@ -213,7 +216,7 @@ class RememberedWork(WrappedWork):
         findings = self._work.finish()
         if self._settings is None:
             return [*findings, *self._changes]
-        doubts = [each for each in findings if each.code != Remark.TAG_OVERWRITTEN]
+        doubts = [each for each in findings if each.code not in _DONE_BESIDES]
         whole = self._whole and not self._open and not doubts
         return [*findings, *self._note(self._settings, is_whole=whole), *self._changes]
 

@@ -119,6 +119,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
         "to_create": "Nothing to do: the migration makes it.",
         "referrers_to_copy": "Nothing to do: the migration brings them.",
+        "referrers_copied": "Nothing to do: they came to what is up to date.",
         "untagged_may_go": "Have it come by a tag: list that in place of the digest, or give it one at the source "
         "(oras tag --oci-layout LAYOUT@DIGEST TAG); then run again.",
         "tag_moved": "Nothing to do, unless the tag was refused: the target follows the source.",

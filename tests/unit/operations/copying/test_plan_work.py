@@ -185,10 +185,13 @@ def test_referrers_of_a_tag_that_is_there_are_planned_when_the_target_lacks_them
     assert (planned_v1.tag, str(planned_v1.outcome)) == ("v1", "up_to_date")
     assert [(each.path, each.code) for each in told] == [("app", "referrers_to_copy")]
     assert told[0].message == f"2 referrers of what is there would be copied, {sbom['digest']} among them"
-    made.copy()
+    assert made.copy() == ({"app:v1": "up_to_date"}, {("app", "referrers_copied")}), "no row of a tag tells of it"
+    (finding,) = made.findings
+    assert finding.message == f"2 referrers of what was there already were copied, {sbom['digest']} among them"
     told.clear()
     plan_of(made, told)
     assert told == []
+    assert made.copy() == ({"app:v1": "up_to_date"}, set())
 
 
 def test_a_plan_asks_for_no_referrer_that_a_run_has_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,8 +32,9 @@ def engine(made: RandomLayout, target: MemoryTarget, depth: Depth = Depth.MANIFE
 
 
 def went_well(run: Engine) -> bool:
+    """Whether all is there, and nothing is said but that some of it came to what was there before."""
     results, findings = run.copy()
-    return set(results.values()) <= {"copied", "up_to_date"} and not findings
+    return set(results.values()) <= {"copied", "up_to_date"} and findings <= {("app", "referrers_copied")}
 
 
 @pytest.mark.parametrize("api", [True, False])

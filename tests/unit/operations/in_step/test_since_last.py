@@ -286,9 +286,11 @@ def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
         ]
 
 
-def test_that_a_tag_of_others_was_overwritten_is_no_doubt_about_what_is_there_now() -> None:
+@pytest.mark.parametrize("code", ["tag_overwritten", "referrers_copied"])
+def test_what_a_run_has_done_besides_is_no_doubt_about_what_is_there_now(code: str) -> None:
+    """A tag of others was overwritten, or a signature came to what was there."""
     ledger, work = LedgerStore(MemoryLines()), Work(inventory(v1=ONE))
-    work.told = [Finding("App", "tag_overwritten", "it had other content")]
+    work.told = [Finding("App", code, "so it was")]
     assert RememberedWork(work, "app", ledger, "settings", Selection()).finish() == work.told
     assert ledger.layout("App") == LayoutNote("app", "etag", "settings")
 
