@@ -20,11 +20,12 @@ def migrate_shard(
     repositories: s.Repositories,
     layouts: s.Layouts = None,
     listed: s.Listed = None,
+    moment: s.Moment = None,
 ) -> State[None] | None:
     """Lift some repositories of a migration, and hand the report to the run that it is a part of.
 
     Raises:
         LayoutliftError: as `drive` does.
     """
-    shard = s.shard_of(run, number, of, repositories, layouts=layouts, listed=listed)
+    shard = s.shard_of(run, number, of, repositories, layouts=layouts, listed=listed, moment=moment)
     return s.run_shard(RunKind.MIGRATE, settings.to_options(), shard)

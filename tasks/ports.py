@@ -37,6 +37,7 @@ class Shard:
     `of` is among how many parts, at most all of which are at work at once, the run's rates are shared out. `layouts`
     are those that hold the repositories, where that is not said by their paths. `listed` is a mark of what the list
     of the whole run says of them, where it has one: a part reads the list by itself, maybe on another machine.
+    `moment` is that from which the whole run counts ages, in seconds since 1970, where it does.
     """
 
     run: str
@@ -45,6 +46,7 @@ class Shard:
     of: int = 1
     layouts: tuple[str, ...] = ()
     listed: str | None = None
+    moment: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.operations.choosing.fitting_patterns import unused_patterns
+from tasks.operations.choosing.fitting_patterns import LEFT_BY_AGE, unused_patterns
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
-from tasks.operations.reports.findings import FITTED_BEFORE, NOTHING_CHOSEN
+from tasks.operations.reports.findings import FITTED_BEFORE, NONE_OF_AGE, NOTHING_CHOSEN
 from tasks.run_options import RunKind
 
 if TYPE_CHECKING:
@@ -85,12 +85,16 @@ class RunEnds:
         if complete and self._chose_nothing():
             self._log.note(NOTHING_CHOSEN)
         elif not self._is_part and self._log.reason_to_skip() is None:
+            self._log.note_all([NONE_OF_AGE] if complete and self._is_none_of_age() else [])
             self._log.note_all(unused_patterns(self._selection, self._log.fitting, self._log.findings))
         if self._compares:
             self.equality.settle(complete=complete, unasked=self._log.unasked)
 
+    def _is_none_of_age(self) -> bool:
+        return not self._log.progress.totals.tags and LEFT_BY_AGE in self._log.fitting
+
     def _chose_nothing(self) -> bool:
-        if self._may_choose_nothing or self._log.progress.totals.tags:
+        if self._may_choose_nothing or self._log.progress.totals.tags or self._is_none_of_age():
             return False
         return all(finding.code not in FITTED_BEFORE for finding in self._log.findings)
 

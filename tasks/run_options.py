@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
+    from tasks.operations.choosing.by_age import Ages
     from tasks.operations.choosing.content_part import ContentPart
     from tasks.operations.choosing.newest import Newest
     from tasks.ports import Shard
@@ -57,6 +58,7 @@ class RunOptions:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     newest: Newest | None = None
+    ages: Ages | None = None
     tags_from: str | None = None
     split_by_name: bool = False
     rename: tuple[str, ...] = ()
@@ -95,24 +97,28 @@ class RunOptions:
 
     @property
     def selection(self) -> Selection:
-        """Which tags the run is about; a list of them is read each time.
+        """Which tags the run is about; a list of them is read each time. A part counts ages as its whole run does.
 
         Raises:
             ConfigurationError: a pattern or list can't be used.
         """
-        return Selection.parse(self.include, self.exclude, self.newest, read_exact_list(self.tags_from))
+        moment, ages = None if self.shard is None else self.shard.moment, self.ages
+        if ages is not None and moment is not None:
+            ages = replace(ages, now=moment)
+        return Selection.parse(self.include, self.exclude, self.newest, read_exact_list(self.tags_from), ages)
 
     @property
     def leaves_out(self) -> bool:
         """Whether the user left something of the source out, so that the run can't speak for all of it."""
-        chosen = (self.include, self.exclude, self.newest, self.tags_from)
+        chosen = (self.include, self.exclude, self.newest, self.ages, self.tags_from)
         return any(chosen) or not self.policy.referrers
 
     @property
     def choice_settings(self) -> tuple[object, ...]:
-        """The options that make the selection, for the ledger's marks; each repository adds its part of a list."""
+        """The options that make the selection, for the ledger's marks; `marked_of` has what each repository adds."""
         newest = () if self.newest is None else (self.newest.count, str(self.newest.order_by))
-        return (self.include, self.exclude, *newest)
+        ages = () if self.ages is None else (("ages", self.ages.newer_than, self.ages.older_than),)
+        return (self.include, self.exclude, *newest, *ages)
 
     @property
     def limits(self) -> Limits:
@@ -152,6 +158,9 @@ def _shown_choice(options: RunOptions) -> dict[str, Any]:
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     if options.newest is not None:
         shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
+    if options.ages is not None:
+        ages = {"newer_than": options.ages.newer_than, "older_than": options.ages.older_than}
+        shown |= {name: seconds for name, seconds in ages.items() if seconds is not None}
     named = ("source_name", "tags_from", "split_by_name", "flatten")
     access = ("endpoint_url", "request_payer", "no_sign_request", "since_last")
     return shown | {n: getattr(options, n) for n in (*named, *access) if getattr(options, n)}

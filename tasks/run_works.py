@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tasks.operations.choosing.chosen_tags import marked_of
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
 from tasks.operations.copying.noted_tags import NotedTags
@@ -78,7 +79,7 @@ class Works:
         """Copies; content counts as it passes, and passes no faster than `pace` lets its bytes.
 
         With `--since-last`, a layout counts as done that has not changed since an earlier run was done with all of
-        it, if the options that make the selection were the same then.
+        it, if the options that make the selection were the same then, and time has not made another one of it.
         """
 
         def paced(content: BlobContent) -> BlobContent:
@@ -88,7 +89,7 @@ class Works:
         policy, selection = self.policy, self.selection
 
         def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
-            chosen = (*self.options.choice_settings, *selection.wanted_of(inventory.path))
+            chosen = (*self.options.choice_settings, *marked_of(inventory, selection))
             settings = settings_mark(repository, chosen, policy.untagged, policy.referrers, policy.depth)
             if self.options.since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 done = UnchangedWork(inventory, repository, target.host, self.ledger)

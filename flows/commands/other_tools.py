@@ -40,6 +40,8 @@ INSTEAD = MappingProxyType(
         "--insecure": _TLS,
         "--keep-going": "this is so anyway, and --fail-fast stops at the first problem",
         "--key-file": _CLIENT,
+        "--max-age": "use --newer-than",
+        "--min-age": "use --older-than",
         "--missing": _LEAVE,
         "--multi-arch": _PLATFORMS,
         "--no-clobber": _LEAVE,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
+from flows.forms.quantities import seconds
 from flows.forms.told_to_pydantic import told_to_pydantic
 from tasks.oci.reference import TargetAddress
 from tasks.operations.choosing.content_part import ContentPart
@@ -52,6 +54,17 @@ def check_source_name(name: str | None) -> str | None:
     if name is not None and (not name.isprintable() or not name.strip()):
         raise ValueError("it must be in printable characters, and not be blank")
     return name
+
+
+def check_age(text: str | None) -> str | None:
+    """Return what is an age, where one is given.
+
+    Raises:
+        ValueError: it is none, or so short or long that it can't be meant.
+    """
+    if text is not None and not 0 < seconds(text) < inf:
+        raise ValueError("it must be an age, such as 6h or 90d")
+    return text
 
 
 def check_pattern(text: str) -> str:

@@ -15,6 +15,7 @@ HEADINGS = {
     ),
     "What to take": (
         *("changed", "include", "exclude", "tags_from", "newest", "order_by"),
+        *("newer_than", "older_than"),
         *("untagged", "exclude_referrers"),
     ),
     "Names at the target": ("split_by_name", "rename", "flatten", "strict_names"),

@@ -61,6 +61,16 @@ Order = Annotated[
     NewestBy,
     Field(description="By what manifests are newest: the time that their writer noted, their version, or their name"),
 ]
+NewerThan = Annotated[
+    str | None,
+    Field(description="Only what was made at most so long ago (90d), by the time that its writer noted"),
+    AfterValidator(checks.check_age),
+]
+OlderThan = Annotated[
+    str | None,
+    Field(description="Only what was made at least so long ago (6h), by the time that its writer noted"),
+    AfterValidator(checks.check_age),
+]
 TagsFrom = Annotated[
     str | None,
     Field(

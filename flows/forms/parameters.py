@@ -59,9 +59,11 @@ class RunParameters(ChoosingParameters, TelemetryParameters):
 
     @field_validator("untagged")
     @classmethod
-    def _list_has_digests(cls, value: Untagged, info: ValidationInfo) -> Untagged:
+    def _are_neither_listed_nor_dated(cls, value: Untagged, info: ValidationInfo) -> Untagged:
         if value is not Untagged.NONE and info.data.get("tags_from") is not None:
             raise ValueError("--tags-from says exactly what comes: leave this out, and list digests")
+        if value is not Untagged.NONE and info.data.get("older_than") is not None:
+            raise ValueError("not with --older-than: what has no tag has no age")
         return value
 
     @abstractmethod
@@ -76,6 +78,7 @@ class RunParameters(ChoosingParameters, TelemetryParameters):
             include=tuple(self.include),
             exclude=tuple(self.exclude),
             newest=self.wanted,
+            ages=self.ages,
             tags_from=self.tags_from,
             policy=policy,
             jobs=self.jobs,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from time import time
+
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from flows.forms import parameter_fields as f
+from flows.forms.quantities import seconds
 from tasks.exact_lists import read_exact_list
+from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.choosing.selection import Selection
+
+_CHOOSE_BY_RULE = ("include", "exclude", "newest", "newer_than", "older_than")
 
 
 class Parameters(BaseModel):
@@ -51,6 +57,8 @@ class ChoosingParameters(ReadingParameters):
     exclude: f.Exclude = []
     newest: f.Newest = None
     order_by: f.Order = NewestBy.CREATED
+    newer_than: f.NewerThan = None
+    older_than: f.OlderThan = None
     tags_from: f.TagsFrom = None
 
     @field_validator("order_by")
@@ -60,11 +68,21 @@ class ChoosingParameters(ReadingParameters):
             raise ValueError("it is a setting of --newest")
         return value
 
+    @field_validator("older_than")
+    @classmethod
+    def _ages_leave_something(cls, value: str | None, info: ValidationInfo) -> str | None:
+        newer = info.data.get("newer_than")
+        if value is not None and newer is not None and seconds(value) >= seconds(newer):
+            apart = f"nothing is at least {value} old and at most {newer}, as --newer-than says"
+            raise ValueError(f"{apart}: this has to be the shorter one")
+        return value
+
     @field_validator("tags_from")
     @classmethod
     def _list_is_all(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and (beside := [n for n in ("include", "exclude", "newest") if info.data.get(n)]):
-            raise ValueError(f"it says exactly what comes: leave out {', '.join(f'--{name}' for name in beside)}")
+        if value is not None and (beside := [n for n in _CHOOSE_BY_RULE if info.data.get(n)]):
+            named = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
+            raise ValueError(f"it says exactly what comes: leave out {named}")
         return value
 
     @property
@@ -73,10 +91,17 @@ class ChoosingParameters(ReadingParameters):
         return None if self.newest is None else Newest(self.newest, self.order_by)
 
     @property
+    def ages(self) -> Ages | None:
+        """How old, as a value of the engine that counts from this moment on; None where no age is asked for."""
+        newer, older = (None if each is None else seconds(each) for each in (self.newer_than, self.older_than))
+        return None if newer is older is None else Ages(newer, older, time())
+
+    @property
     def selection(self) -> Selection:
         """All of it as a value of the engine.
 
         Raises:
             ConfigurationError: a pattern or list can't be used.
         """
-        return Selection.parse(self.include, self.exclude, self.wanted, read_exact_list(self.tags_from))
+        listed = read_exact_list(self.tags_from)
+        return Selection.parse(self.include, self.exclude, self.wanted, listed, self.ages)

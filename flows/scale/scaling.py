@@ -81,6 +81,14 @@ def _on_dask(work: WorkOnParts, given: ScaledParameters, run: Run, survey: Surve
 def _shards(run: Run, survey: Survey, wanted: int) -> list[Shard]:
     planned = plan_shards(survey.sizes, wanted, layouts=survey.layouts)
     return [
-        Shard(run.run_id, number, paths, len(planned), survey.layouts_of(paths), survey.list_mark_of(paths))
+        Shard(
+            run.run_id,
+            number,
+            paths,
+            len(planned),
+            survey.layouts_of(paths),
+            survey.list_mark_of(paths),
+            survey.moment,
+        )
         for number, paths in enumerate(planned, start=1)
     ]

@@ -30,12 +30,23 @@ Listed = Annotated[
     str | None, Field(description="Mark of what the run's list says of these, which has to be the same here")
 ]
 
+Moment = Annotated[
+    float | None, Field(description="The moment from which the run counts ages, in seconds since 1970")
+]
+
 
 def shard_of(
-    run: str, number: int, of: int, repositories: list[str], *, layouts: list[str] | None, listed: str | None
+    run: str,
+    number: int,
+    of: int,
+    repositories: list[str],
+    *,
+    layouts: list[str] | None,
+    listed: str | None,
+    moment: float | None,
 ) -> Shard:
     """The shard that a flow's parameters tell of."""
-    return Shard(run, number, unquoted(repositories), of, unquoted(layouts or ()), listed)
+    return Shard(run, number, unquoted(repositories), of, unquoted(layouts or ()), listed, moment)
 
 
 def run_shard(kind: RunKind, options: RunOptions, shard: Shard) -> State[None] | None:

@@ -102,6 +102,8 @@ class ShardRuns:
             parameters["layouts"] = quoted(shard.layouts)
         if shard.listed is not None:
             parameters["listed"] = shard.listed
+        if shard.moment is not None:
+            parameters["moment"] = shard.moment
         try:
             started: Any = run_deployment(
                 self._deployment,

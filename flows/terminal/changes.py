@@ -13,6 +13,7 @@ from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.choosing.by_age import undated
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
 from tasks.operations.choosing.fitting_patterns import excludes_fitting, patterns_fitting, unused_patterns
 from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
@@ -120,6 +121,7 @@ def _changes_in(
         yield Finding(path, error.code, str(error))
         return
     yield from absent_of(inventory, selection)
+    yield from undated(inventory, selection)
     yield from refused_findings(inventory, selection)
     for each in told_changes(inventory, before, selection):
         is_chosen = each.tag in chosen or (each.change == "vanished" and selection.matches(path, each.tag))

@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.choosing.by_age import undated
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
 from tasks.operations.choosing.fitting_patterns import (
+    LEFT_BY_AGE,
     excludes_fitting,
     fitting_patterns,
+    left_by_age,
     patterns_fitting,
     unused_patterns,
 )
 from tasks.operations.choosing.newest import not_ordered
-from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful, tagless
+from tasks.operations.reports.findings import NO_LAYOUTS, NONE_OF_AGE, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
@@ -85,7 +88,7 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
     findings: list[Finding] = []
     fitting: set[str] = set()
     seen: list[str] = []
-    is_empty, is_chosen = True, selection.is_everything
+    is_empty, is_chosen, has_tags = True, selection.is_everything, False
     for each in found:
         is_empty = is_empty and isinstance(each, Finding) and not is_harmful(each)
         if isinstance(each, Finding):
@@ -95,6 +98,8 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
             fitting |= patterns_fitting(each, None, selection, fitting)
         else:
             fitting |= fitting_patterns(each.inventory, selection, fitting)
+            fitting |= left_by_age(each.inventory, selection, each.tags)
+            has_tags = has_tags or bool(each.tags)
             seen.append(each.inventory.path)
             findings += _findings_in(each, selection)
             is_chosen = is_chosen or _chooses(selection, each)
@@ -104,9 +109,10 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
         findings += selection.listed.unknown(seen)
     if is_empty:
         findings.append(NO_LAYOUTS)
-    elif not is_chosen and not any(map(is_harmful, findings)):
+    elif not is_chosen and LEFT_BY_AGE not in fitting and not any(map(is_harmful, findings)):
         findings.append(NOTHING_CHOSEN)
     else:
+        findings += [] if has_tags or LEFT_BY_AGE not in fitting else [NONE_OF_AGE]
         findings += unused_patterns(selection, fitting, findings)
     printer.end(findings)
     return findings
@@ -118,6 +124,7 @@ def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
     yield from inventory.findings
     yield from absent_of(inventory, selection)
     yield from not_ordered(path, listed.tags, selection.newest)
+    yield from undated(inventory, selection)
     yield from refused_findings(inventory, selection)
     if _is_tagless(inventory) and selection.takes_whole(path, has_tags=False):
         yield tagless(path, len(inventory.untagged))

@@ -24,6 +24,8 @@ class Remark(StrEnum):
     REFERRERS_LEFT = "referrers_left"
     # what was asked for
     NOT_ORDERED = "not_ordered"
+    NOT_DATED = "not_dated"
+    NONE_OF_AGE = "none_of_age"
     RENAME_UNUSED = "rename_unused"
     INCLUDE_UNUSED = "include_unused"
     EXCLUDE_UNUSED = "exclude_unused"

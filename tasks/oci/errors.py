@@ -53,6 +53,7 @@ LayoutliftError
 │  ├─ TargetUnavailableError     the target as a whole stays away, or lets nothing succeed (not transient)
 │  └─ UntrustedConnectionError   TLS says no, or a redirect would leak credentials (not transient)
 ├─ OrderUnknownError             which tags of a repository are the newest can't be told
+├─ AgeUnknownError               how old the images of a repository are can't be told
 ├─ ProgramFailedError            a program that was started did not do its work
 ├─ RegressionError               a benchmark measured less than before
 ├─ StateError                    the ledger or lock can't be read or written
@@ -414,6 +415,12 @@ class OrderUnknownError(LayoutliftError):
     """Only the newest tags of a repository are wanted, and nothing tells which those are."""
 
     code = "order_unknown"
+
+
+class AgeUnknownError(LayoutliftError):
+    """Only images of some age are wanted, and nothing tells how old those of a repository are."""
+
+    code = "age_unknown"
 
 
 class ProgramFailedError(LayoutliftError):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 
 from infra.layout_builder import (
     DOCKER_CONFIG,
@@ -18,6 +19,7 @@ from infra.layout_builder import (
     LayoutBuilder,
     random_bytes,
 )
+from tasks.operations.choosing.noted_times import CREATED
 
 __all__ = [
     "DOCKER_CONFIG",
@@ -32,6 +34,7 @@ __all__ = [
     "REF_NAME",
     "Descriptor",
     "LayoutBuilder",
+    "dated_image",
     "image_of",
     "random_bytes",
 ]
@@ -44,3 +47,9 @@ def image_of(layout: LayoutBuilder, tag: str | None, layers: Sequence[Descriptor
     image = layout.blob(json.dumps(body).encode(), OCI_MANIFEST)
     layout.entry(image, tag)
     return image
+
+
+def dated_image(layout: LayoutBuilder, tag: str, made: datetime) -> Descriptor:
+    """Store and list an image with the time that its writer noted of it, as `oras push` does."""
+    image = layout.image(layers=[tag.encode()], listed=False)
+    return layout.entry({**image, "annotations": {CREATED: made.isoformat()}}, tag)

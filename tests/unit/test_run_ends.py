@@ -1,15 +1,21 @@
 """What a run finds at its end: whether the patterns chose anything at all, and which of them fit nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tasks.oci.descriptor import Descriptor
+from tasks.oci.digest import Digest
+from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import TargetAddress
+from tasks.operations.choosing.by_age import Ages
+from tasks.operations.choosing.fitting_patterns import left_by_age
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.findings import NOTHING_CHOSEN
 from tasks.operations.reports.progress import Progress
-from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.reports.results import Outcome, RepositoryInventory, TagEntry, TagResult
 from tasks.operations.reports.run_log import RunLog
 from tasks.operations.running.source_survey import RunJob
 from tasks.operations.work.planning import CopyPolicy
@@ -26,6 +32,8 @@ GONE = Finding("app", "layout_vanished", "the source has it no more")
 STRAY = Finding("notes", "not_a_layout", "files")
 DIGEST = f"sha256:{'0' * 64}"
 PART = Shard("run", 1, ("app",))
+BY_AGE = Selection.parse(ages=Ages(60.0, None, 1_000.0))
+INVENTORY = RepositoryInventory("app", "etag", (TagEntry("v1", Descriptor(IMAGE_MANIFEST, Digest.of(b"one"), 1)),))
 
 
 class Nowhere:
@@ -118,6 +126,28 @@ def test_patterns_that_fit_nothing_are_a_problem_of_every_run(kind: RunKind) -> 
     assert judged("taem/**", layouts=(), kind=kind)[0]
     assert judged("app:v7", found=(STRAY,), kind=kind)[0]
     assert judged(exclude=(":*",), kind=kind)[0]
+
+
+@pytest.mark.parametrize("kind", RunKind)
+def test_that_nothing_has_the_age_that_is_asked_for_is_said_and_no_problem(kind: RunKind) -> None:
+    """A week without a push is no mistyped pattern; and what fits nothing beside it is named."""
+    left = (*left_by_age(INVENTORY, BY_AGE, []), "app:v*")
+    for patterns in (("app:v*",), ("app:v*", "taem/**")):
+        log, ends = ended(*patterns, fitting=left, kind=kind)
+        assert {finding.code for finding in log.findings} - {"include_unused"} == {"none_of_age"}
+        assert log.progress.totals.complete
+        assert unused(*patterns, fitting=left) == list(patterns[1:])
+        assert ends.equality.at is None, "two sides of nothing are equal whatever the age was to be"
+    log, _ = ended("app:v*", fitting=left, found=(COPIED,), kind=kind)
+    assert log.findings == [], "where others have it, there is something to see"
+    log, _ = ended("app:v*", fitting=left, shard=PART, kind=kind)
+    assert log.findings == [], "the whole run says so"
+
+
+def test_what_is_left_for_its_age_is_what_the_patterns_choose() -> None:
+    assert left_by_age(INVENTORY, BY_AGE, INVENTORY.tags) == set()
+    assert left_by_age(INVENTORY, Selection.parse(), []) == set()
+    assert left_by_age(INVENTORY, replace(BY_AGE, include=Selection.parse(["app:w*"]).include), []) == set()
 
 
 def test_nothing_equals_nothing_at_no_moment() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from flows.forms.parameters import MigrateParameters
+from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.in_step.since_last import settings_mark
+from tasks.ports import Shard
 from tasks.run_options import RunOptions, shown_options
 
 PLAIN = RunOptions("/mnt/bucket", None, include=("team/**",))
@@ -61,6 +63,8 @@ def test_another_number_or_order_is_another_choice_and_none_is_that_of_earlier_v
         {"include": ["team/**"]},
         {"exclude": [":nightly-*"]},
         {"newest": 1},
+        {"newer_than": "30d"},
+        {"older_than": "6h"},
         {"tags_from": "images.txt"},
         {"exclude_referrers": True},
     ],
@@ -74,3 +78,28 @@ def test_a_run_with_all_tags_is_about_the_whole_source_whatever_they_are_called_
     """An untagged manifest that nobody asked for is no part of what users know a repository by."""
     given: dict[str, Any] = {"rename": ["a=b"], "flatten": 2, "split_by_name": True, "depth": "content"}
     assert not MigrateParameters(source="/mnt/bucket", target="registry.example", **given).to_options().leaves_out
+
+
+def test_a_report_says_which_ages_were_asked_for_in_seconds() -> None:
+    shown = shown_options(replace(PLAIN, ages=Ages(86_400.0, 3_600.0, 5_000_000.0)))
+    assert (shown["newer_than"], shown["older_than"]) == (86_400.0, 3_600.0)
+    assert shown.keys() - shown_options(PLAIN).keys() == {"newer_than", "older_than"}
+    one = shown_options(replace(PLAIN, ages=Ages(86_400.0, None, 5_000_000.0)))
+    assert one.keys() - shown_options(PLAIN).keys() == {"newer_than"}
+
+
+def test_another_age_is_another_choice_and_another_moment_is_not() -> None:
+    """What the moment makes of it is in the mark by the tags that are chosen."""
+    ages = [None, Ages(5.0, None, 1.0), Ages(6.0, None, 1.0), Ages(None, 5.0, 1.0), Ages(6.0, 5.0, 1.0)]
+    marks = {settings_mark(replace(PLAIN, ages=each).choice_settings) for each in ages}
+    assert len(marks) == 5
+    assert settings_mark(replace(PLAIN, ages=Ages(5.0, None, 2.0)).choice_settings) in marks
+    assert settings_mark((("team/**",), ())) in marks
+
+
+def test_a_part_decides_by_the_moment_of_the_whole_run() -> None:
+    """It may begin hours later, on a machine whose clock is another."""
+    part = replace(PLAIN, ages=Ages(5.0, None, 2_000.0), shard=Shard("run", 1, ("app",), moment=1_000.0))
+    assert part.selection.ages == Ages(5.0, None, 1_000.0)
+    assert replace(part, shard=None).selection.ages == Ages(5.0, None, 2_000.0)
+    assert replace(part, ages=None).selection.ages is None

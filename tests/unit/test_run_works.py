@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.choosing.by_age import Ages
+from tasks.operations.choosing.chosen_tags import plan_selection
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.repository_preparation import Preparation
@@ -27,7 +30,7 @@ from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Pace, Stop
 from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
-from tests.support.layouts import LayoutBuilder
+from tests.support.layouts import LayoutBuilder, dated_image
 from tests.support.memory_stores import MemoryTarget
 
 OPTIONS = RunOptions("/source", None, since_last=True)
@@ -97,6 +100,38 @@ def test_what_other_options_brought_is_no_reason_to_leave_a_layout_out(runs: Run
     assert runs.asks_target(options, inventory, "app")
     runs.do(options, inventory, "app")
     assert not runs.asks_target(options, inventory, "app")
+
+
+HOUR = 3_600.0
+
+
+def test_a_layout_is_spared_only_as_long_as_time_makes_no_other_choice_of_it(tmp_path: Path, runs: Runs) -> None:
+    """Its index is the same, and what was too new has come of age since, or what was new enough is too old by now."""
+    layout, start = LayoutBuilder(tmp_path / "app"), datetime(2026, 1, 1, tzinfo=UTC)
+    for tag, hour in {"one": 10, "two": 20, "three": 30}.items():
+        dated_image(layout, tag, start + timedelta(hours=hour))
+    layout.write()
+    inventory = enumerate_repository(runs.source, "app", dated=True)
+
+    def at(hour: float, newer: float | None, older: float | None) -> RunOptions:
+        limits = [None if each is None else each * HOUR for each in (newer, older)]
+        return replace(OPTIONS, ages=Ages(limits[0], limits[1], start.timestamp() + hour * HOUR))
+
+    def spared(options: RunOptions) -> bool:
+        chosen = plan_selection(inventory, options.selection)
+        work = runs.works(options).migrate(runs.target)(inventory, "app")
+        for unit in units_of(inventory, chosen, options.policy):
+            assert {result.code for result in work.execute(unit)} == {None}
+        assert work.finish() == []
+        assert runs.target.list_tags("app") >= {entry.tag for entry in chosen}
+        return not work.asks_target
+
+    quarantine = [(hour, spared(at(hour, None, 6))) for hour in (17, 25.9, 26, 27, 35, 36, 99)]
+    assert [is_spared for _, is_spared in quarantine] == [False, True, False, True, True, False, True]
+    recent = [(hour, spared(at(hour, 6, None))) for hour in (15, 16, 17, 18)]
+    assert [is_spared for _, is_spared in recent] == [False, True, False, True]
+    order = [spared(at(hour, 12, None)) for hour in (21, 22, 23)]
+    assert order == [False, True, False], "other ages are other settings, whatever they choose"
 
 
 def test_what_was_brought_to_another_repository_is_no_reason_to_leave_a_layout_out(runs: Runs) -> None:

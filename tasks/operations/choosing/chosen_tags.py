@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tasks.oci.reference import parse_referrers_tag
+from tasks.operations.choosing.by_age import plan_of_age
 from tasks.operations.choosing.newest import plan_newest
 from tasks.operations.reports.results import TagEntry
 from tasks.ports import Finding
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
 
 
 def plan_chosen(inventory: RepositoryInventory, selection: Selection) -> Sequence[TagEntry]:
-    """The tags that the patterns fit, and of these those of the newest manifests where only they are wanted.
+    """The tags that the patterns fit; where only those of an age are wanted, those, and of them the newest.
 
     Of a list, those that it names, and without a tag what it names by a digest that none of these has.
 
     Raises:
+        AgeUnknownError: nothing tells how old they are.
         OrderUnknownError: nothing tells which are newest.
     """
     fitting = [e for e in inventory.tags if selection.matches(inventory.path, e.tag)]
     if selection.listed is not None:
         return [*fitting, *_by_digest(inventory, selection.listed.of(inventory.path), fitting)]
+    if selection.ages is not None:
+        fitting = plan_of_age(fitting, inventory.made, selection.ages)
     return fitting if selection.newest is None else plan_newest(fitting, inventory.made, selection.newest)
 
 
@@ -42,6 +46,17 @@ def _by_digest(
         if entry.descriptor.digest in wanted and entry.descriptor.digest not in done:
             done.add(entry.descriptor.digest)
             yield TagEntry(None, entry.descriptor, entry.kind)
+
+
+def marked_of(inventory: RepositoryInventory, selection: Selection) -> tuple[object, ...]:
+    """What of the choice neither the index nor the options tell, for the ledger's mark of a layout.
+
+    That is what a list has of it, and with ages the tags that are of such an age now: an index that has not changed
+    may have others of it tomorrow.
+    """
+    if selection.ages is None:
+        return selection.wanted_of(inventory.path)
+    return (tuple(sorted(entry.tag or "" for entry in plan_chosen(inventory, selection))),)
 
 
 def absent_of(inventory: RepositoryInventory, selection: Selection) -> tuple[Finding, ...]:
@@ -74,7 +89,7 @@ def plan_selection(
     `children_of` tells the manifests below indexes; it is asked only where there are such names left to judge.
 
     Raises:
-        OrderUnknownError: as `plan_chosen`.
+        AgeUnknownError, OrderUnknownError: as `plan_chosen`.
     """
     if selection.is_everything:
         return inventory.tags

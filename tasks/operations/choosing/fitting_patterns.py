@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from tasks.operations.choosing.selection import Selection
-    from tasks.operations.reports.results import RepositoryInventory
+    from tasks.operations.reports.results import RepositoryInventory, TagEntry
 
 _OUT = "--exclude "
+LEFT_BY_AGE = "--newer-than, --older-than"
+"""Is among the fitting patterns where they fit something that has another age than is asked for."""
 
 
 def fitting_patterns(inventory: RepositoryInventory, selection: Selection, known: Collection[str]) -> set[str]:
@@ -26,6 +28,14 @@ def fitting_patterns(inventory: RepositoryInventory, selection: Selection, known
         return set()
     tags = [*(e.tag for e in inventory.tags), *(e.tag for e in inventory.refused)]
     return patterns_fitting(inventory.path, tags, selection, known)
+
+
+def left_by_age(inventory: RepositoryInventory, selection: Selection, chosen: Collection[TagEntry]) -> set[str]:
+    """Whether patterns fit a repository of which nothing is chosen for its age, as what to note among the fitting."""
+    if selection.ages is None or chosen:
+        return set()
+    fits = any(selection.matches(inventory.path, entry.tag) for entry in inventory.tags)
+    return {LEFT_BY_AGE} if fits else set()
 
 
 def patterns_fitting(

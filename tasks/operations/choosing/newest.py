@@ -18,7 +18,7 @@ from tasks.operations.choosing.tag_order import DatedTag, OrderBy, newest_first
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tasks.oci.digest import Digest
     from tasks.operations.reports.results import TagEntry
@@ -45,16 +45,21 @@ class Newest:
     order_by: NewestBy = NewestBy.CREATED
 
 
+def images_of(tags: Iterable[TagEntry]) -> list[TagEntry]:
+    """Those of the tags that name no digest: cosign's, and others that do, are referrers of what they name."""
+    return [entry for entry in tags if parse_referrers_tag(entry.tag or "") is None]
+
+
 def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: Newest) -> list[TagEntry]:
     """Of `tags`, those that name one of the newest manifests; `made` has the time of each where that is known.
 
-    Cosign's tags, and others that name a digest, are referrers of what they name, and none of these; where there are
-    no others, as in a repository that holds the signatures of many, they are all.
+    Tags that name a digest are none of these; where there are no others, as in a repository that holds the
+    signatures of many, they are all.
 
     Raises:
         OrderUnknownError: there are more than are wanted, and none has a place in the order.
     """
-    named = [entry for entry in tags if parse_referrers_tag(entry.tag or "") is None]
+    named = images_of(tags)
     if not named:
         return list(tags)
     manifests = {entry.descriptor.digest for entry in named}
@@ -75,8 +80,7 @@ def not_ordered(path: str, chosen: Sequence[TagEntry], newest: Newest | None) ->
     """A finding where more manifests without a place in the order come along than were wanted as the newest."""
     if newest is None:
         return ()
-    named = (entry for entry in chosen if parse_referrers_tag(entry.tag or "") is None)
-    besides = len({entry.descriptor.digest for entry in named}) - newest.count
+    besides = len({entry.descriptor.digest for entry in images_of(chosen)}) - newest.count
     if besides <= newest.count:
         return ()
     message = f"{besides} manifests come besides the {newest.count} newest: they have no place in the order by "

@@ -19,6 +19,7 @@ from tasks.operations.choosing.semver import Constraint
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from tasks.operations.choosing.by_age import Ages
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.newest import Newest
 
@@ -152,14 +153,15 @@ def _set(body: str, any_character: str) -> str:
 class Selection:
     """What the user's include and exclude patterns choose; everything where there are none.
 
-    With `newest`, only the newest of it in each repository: that is for all its tags together to say, and no method
-    here does. A `listed` selection has an exact list, and nothing else.
+    With `ages`, only what is of these, and with `newest`, only the newest of it in each repository: that is for all
+    its tags together to say, and no method here does. A `listed` selection has an exact list, and nothing else.
     """
 
     include: tuple[_Pattern, ...] = ()
     exclude: tuple[_Pattern, ...] = ()
     newest: Newest | None = None
     listed: ExactList | None = None
+    ages: Ages | None = None
 
     @classmethod
     def parse(
@@ -168,23 +170,25 @@ class Selection:
         exclude: Sequence[str] = (),
         newest: Newest | None = None,
         listed: ExactList | None = None,
+        ages: Ages | None = None,
     ) -> Selection:
         """Read patterns.
 
         Raises:
             ConfigurationError: one can't be used; the message names it.
         """
-        return cls(tuple(map(_Pattern.parse, include)), tuple(map(_Pattern.parse, exclude)), newest, listed)
+        return cls(tuple(map(_Pattern.parse, include)), tuple(map(_Pattern.parse, exclude)), newest, listed, ages)
 
     @property
     def asks_for_times(self) -> bool:
         """Whether it has to be known when manifests were made."""
-        return self.newest is not None and self.newest.order_by is NewestBy.CREATED
+        return self.ages is not None or (self.newest is not None and self.newest.order_by is NewestBy.CREATED)
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing is left out, because there is no pattern, number or list."""
-        return not self.include and not self.exclude and self.newest is None and self.listed is None
+        """Whether nothing is left out, because there is no pattern, number, age or list."""
+        narrowed = (self.newest, self.ages, self.listed)
+        return not self.include and not self.exclude and all(each is None for each in narrowed)
 
     def matches(self, repository: str, tag: str | None) -> bool:
         """Whether patterns or a list choose a tag; None is an untagged entry, which those of tags pass over."""

@@ -63,6 +63,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "referrers_left": "Nothing to do, if nobody needs them; else take them by digest with --untagged all.",
         "order_unknown": "Choose another --order-by, or leave out --newest for this repository.",
         "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",
+        "age_unknown": "Bring them by a run without --newer-than and --older-than, or leave them out with --exclude.",
+        "not_dated": "Leave them behind with --exclude if they are not wanted.",
+        "none_of_age": "Nothing to do, unless --newer-than or --older-than is mistyped: 7m are minutes, 7d days.",
         "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",
         "not_a_layout": "Nothing to do, unless these files were meant to be layouts: unpack archives, and see what "
         "others lack.",

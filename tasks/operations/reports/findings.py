@@ -32,6 +32,8 @@ NO_LAYOUTS = Finding(
 """What an unmounted directory looks like, so that a schedule on it must not end well."""
 NOTHING_CHOSEN = Finding(".", Problem.NOTHING_CHOSEN, "no layout or tag of the source fits the patterns")
 """What a mistyped pattern looks like: a success with nothing done would hide it."""
+NONE_OF_AGE = Finding(".", Remark.NONE_OF_AGE, "of what the patterns choose, nothing has the age that is asked for")
+"""What a week without a push looks like."""
 _NAMES_NOTHING = (
     "its index.json names nothing, so nothing of it is taken; `layoutlift recover` shows whether manifests lie here"
 )

@@ -6,8 +6,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tasks.operations.choosing.by_age import undated
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
-from tasks.operations.choosing.fitting_patterns import fitting_patterns
+from tasks.operations.choosing.fitting_patterns import fitting_patterns, left_by_age
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.running.repository_run import OpenRepository
 from tasks.operations.source.enumeration import enumerate_repository
@@ -57,11 +58,12 @@ class RepositoryOpener:
         self._log.note_index(repository.path, inventory.etag)
         self._log.note_fitting(fitting_patterns(inventory, selection, self._log.fitting))
         selected, unread = self._selected(inventory, patient=patient)
+        self._log.note_fitting(left_by_age(inventory, selection, selected))
         inventory = replace(inventory, findings=(*inventory.findings, *unread))
         with self._hands.one():
             work = self._begin_work(inventory, repository.place)
         absent = absent_of(inventory, selection)
-        unordered = not_ordered(repository.path, selected, selection.newest)
+        unordered = (*not_ordered(repository.path, selected, selection.newest), *undated(inventory, selection))
         units = units_of(inventory, selected, self._job.policy)
         short_lived = untagged_may_go(inventory, units, self._job.policy, self._job.profile)
         self._log.note_all((*inventory.findings, *absent, *unordered, *self._left(inventory), *short_lived))

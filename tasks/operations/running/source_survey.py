@@ -93,6 +93,8 @@ class Survey:
     """The list that says what is wanted of them."""
     refused: int = 0
     """How many more are refused for their names, with tags that were chosen."""
+    moment: float | None = None
+    """The moment from which ages are counted, where they are asked for."""
 
     def layouts_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
         """The layouts of some of them, each once; nothing where their paths say it."""
@@ -149,9 +151,10 @@ class Surveyor:
         self._log.progress.expect(sum(refused) + sum(expected.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
         self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
-        layouts, listed = layouts_of(self._source, sizes), self._job.selection.listed
+        layouts, selection = layouts_of(self._source, sizes), self._job.selection
         batches, unnamed = plan_batches(sizes), sum(map(bool, refused))
-        return Survey(names, sizes, batches, untagged, expected, layouts, listed, unnamed)
+        moment = None if selection.ages is None else selection.ages.now
+        return Survey(names, sizes, batches, untagged, expected, layouts, selection.listed, unnamed, moment)
 
     def _layouts(self) -> Iterator[str]:
         if self._job.only is not None:

@@ -101,6 +101,8 @@ VALUES = {
     "hours": "22:00-06:00",
     "include": "app",
     "lock_timeout": "1h",
+    "newer_than": "90d",
+    "older_than": "6h",
     "on_conflict": "skip",
     "order_by": "semver",
     "registry_kind": "harbor",

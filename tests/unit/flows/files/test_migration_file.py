@@ -106,6 +106,22 @@ def test_the_order_of_the_defaults_goes_with_their_number_unless_a_mapping_wants
     ]
 
 
+def test_ages_of_the_defaults_are_for_the_mappings_that_say_no_other(file: Path) -> None:
+    found = written(
+        file,
+        "defaults: {target: 'a:1', newer_than: 365d, older_than: 6h}\n"
+        "mappings:\n- source: /one\n- {source: /two, newer_than: 30d}\n- {source: /three, older_than: null}\n",
+    )
+    assert [(each.newer_than, each.older_than) for each in found.runs(VerifyParameters)] == [
+        ("365d", "6h"),
+        ("30d", "6h"),
+        ("365d", None),
+    ]
+    text = "defaults: {target: 'a:1', newer_than: 6h}\nmappings:\n- {source: /s, older_than: 90d}\n"
+    [mistake] = mistakes(file, text)
+    assert mistake.startswith("4: mappings.0.older_than: nothing is at least 90d old and at most 6h, as --newer-than")
+
+
 def test_a_list_is_for_one_mapping_and_goes_with_no_pattern_of_the_defaults(file: Path) -> None:
     wanted = "{source: /one, target: 'a:1', tags_from: images.txt"
     (found,) = written(file, f"defaults: {{exclude: [x]}}\nmappings: [{wanted}, exclude: []}}]\n").runs(

@@ -7,6 +7,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
 from flows.commands.running import checked
+from flows.forms import source_parameters
 from flows.forms.benchmark_parameters import BenchmarkParameters
 from flows.forms.cleanup_parameters import (
     CleanupParameters,
@@ -23,6 +24,7 @@ from flows.forms.parameters import (
 )
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.work.planning import Untagged
 
@@ -177,7 +179,17 @@ def test_a_name_that_is_not_in_utf_8_is_said_so(model: type[RunParameters]) -> N
 
 
 @MODELS
-@pytest.mark.parametrize("beside", [{"include": ["app"]}, {"exclude": ["app"]}, {"newest": 1}, {"untagged": "all"}])
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"include": ["app"]},
+        {"exclude": ["app"]},
+        {"newest": 1},
+        {"newer_than": "90d"},
+        {"older_than": "6h"},
+        {"untagged": "all"},
+    ],
+)
 def test_a_list_is_all_that_chooses(model: type[RunParameters], beside: dict[str, object]) -> None:
     given = {"source": "/mnt/bucket", "target": "registry.example", "tags_from": "images.txt"}
     with pytest.raises(ConfigurationError, match="says exactly what comes"):
@@ -193,6 +205,51 @@ def test_an_order_without_a_number_is_refused_as_it_has_no_use(model: type[RunPa
     with pytest.raises(ConfigurationError, match="--newest"):
         checked(model, given | {"newest": 0})
     assert checked(model, given | {"newest": 3}).to_options().newest == Newest(3, NewestBy.SEMVER)
+
+
+@MODELS
+def test_ages_are_written_as_in_a_policy_and_counted_from_now_on(
+    model: type[RunParameters], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_parameters, "time", lambda: 5_000_000.0)
+    given = {"source": "/mnt/bucket", "target": "registry.example"}
+    both = checked(model, given | {"newer_than": "1w2d", "older_than": "6h"})
+    assert both.to_options().ages == Ages(9 * 86_400.0, 6 * 3_600.0, 5_000_000.0)
+    assert both.selection.ages == both.to_options().ages
+    assert checked(model, given | {"newer_than": "90d"}).to_options().ages == Ages(90 * 86_400.0, None, 5_000_000.0)
+    assert checked(model, given | {"older_than": "30m"}).to_options().ages == Ages(None, 1_800.0, 5_000_000.0)
+    assert checked(model, given).to_options().ages is None
+
+
+@MODELS
+@pytest.mark.parametrize(
+    ("ages", "said"),
+    [
+        ({"newer_than": "90"}, "--newer-than: a duration is a number with w, d, h, m or s behind it: 30d, 12h, 1w2d"),
+        ({"older_than": "2026-01-01"}, "--older-than: a duration is a number with"),
+        ({"older_than": "0h"}, "--older-than: it must be an age, such as 6h or 90d"),
+        ({"newer_than": f"{'9' * 400}d"}, "--newer-than: it must be an age"),
+        (
+            {"newer_than": "6h", "older_than": "90d"},
+            "--older-than: nothing is at least 90d old and at most 6h, as --newer-than says",
+        ),
+        ({"newer_than": "24h", "older_than": "1d"}, "--older-than: nothing is at least 1d old and at most 24h"),
+    ],
+)
+def test_ages_that_can_t_be_meant_are_refused_with_what_to_write(
+    model: type[RunParameters], ages: dict[str, str], said: str
+) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example"}
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        checked(model, given | ages)
+
+
+@MODELS
+def test_what_has_no_tag_has_no_age_and_gets_past_no_quarantine(model: type[RunParameters]) -> None:
+    given = {"source": "/mnt/bucket", "target": "registry.example", "untagged": "moved"}
+    with pytest.raises(ConfigurationError, match="--untagged: not with --older-than: what has no tag has no age"):
+        checked(model, given | {"older_than": "6h"})
+    assert checked(model, given | {"newer_than": "90d"}).to_options().policy.untagged is Untagged.MOVED
 
 
 @pytest.mark.parametrize("backup", ["{tag}", "old {tag}", "{tag}-{date}", "old/{tag}", ".{tag}", "{tag}?", "{tag}é"])

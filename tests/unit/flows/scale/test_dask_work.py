@@ -13,7 +13,9 @@ from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
 from flows.scale import dask_work
 from flows.scale.dask_work import work_on_dask
 from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.operations.choosing.by_age import Ages
 from tasks.ports import Shard
+from tasks.run_options import RunOptions
 from tests.support.gathered import Gathered
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class Cluster:
     begun: float = field(default_factory=time.monotonic)
     rates: list[float | None] = field(default_factory=list)
     shares: list[int] = field(default_factory=list)
+    given: list[RunOptions] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         return self
@@ -46,6 +49,7 @@ class Cluster:
         return SimpleNamespace(scheduler_info=lambda **_: {"workers": {"one": {"nthreads": self.threads}}})
 
     def submit(self, _: object, parameters: dict[str, Any]) -> Any:
+        self.given.append(parameters["options"])
         self.rates.append(parameters["options"].limit_rate)
         self.shares.append(parameters["options"].shard.of)
         if self.is_lost and len(self.shares) > 1:
@@ -58,14 +62,28 @@ class Cluster:
         return ["page"]
 
 
-def done(cluster: Cluster, shards: Sequence[Shard], monkeypatch: pytest.MonkeyPatch) -> Gathered:
+GIVEN = ScaledMigrateParameters(source="/bucket", target="h", task_runner=TaskRunner.DASK, limit_rate="1M")
+
+
+def done(
+    cluster: Cluster,
+    shards: Sequence[Shard],
+    monkeypatch: pytest.MonkeyPatch,
+    given: ScaledMigrateParameters = GIVEN,
+) -> Gathered:
     monkeypatch.setattr(dask_work, "_runner", lambda _: cluster)
     monkeypatch.setattr(dask_work, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(dask_work, "RESTART_DELAYS", (0.0, EXPIRY_SECONDS / 2, EXPIRY_SECONDS))
-    given = ScaledMigrateParameters(source="/bucket", target="h", task_runner=TaskRunner.DASK, limit_rate="1M")
     gathered = Gathered()
     work_on_dask(given, cast("Gathering", gathered), shards)
     return gathered
+
+
+def test_each_part_counts_ages_from_the_moment_of_the_whole_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = ScaledMigrateParameters(source="/bucket", target="h", task_runner=TaskRunner.DASK, older_than="6h")
+    cluster = Cluster(expiry=0)
+    done(cluster, [replace(SHARD, moment=1_000.0), replace(SHARD, number=2, moment=1_000.0)], monkeypatch, given)
+    assert [options.selection.ages for options in cluster.given] == [Ages(None, 21_600.0, 1_000.0)] * 2
 
 
 def test_where_nothing_was_selected_no_cluster_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,13 @@ def test_each_part_knows_what_the_list_of_the_whole_run_says_of_it() -> None:
     assert [shard.listed for shard in scaling._shards(run, survey_of(app=2), 2)] == [None]
 
 
+def test_each_part_knows_the_moment_from_which_the_whole_run_counts_ages() -> None:
+    run: Any = SimpleNamespace(run_id="run")
+    shards = scaling._shards(run, replace(survey_of(app=2, lib=1), moment=1_000.5), 2)
+    assert [shard.moment for shard in shards] == [1_000.5, 1_000.5]
+    assert [shard.moment for shard in scaling._shards(run, survey_of(app=2), 2)] == [None]
+
+
 def survey_of(**sizes: int) -> Survey:
     return Survey(NamePlan({}, {}), sizes, (), frozenset(), sizes, {})
 

@@ -113,7 +113,12 @@ SHARD = Shard("run", 3, ("caf\udce9",), of=4)
 @pytest.mark.parametrize(("attempt", "again"), [(0, ""), (2, ", again (2)")])
 @pytest.mark.parametrize(
     ("about", "more"),
-    [({}, {}), ({"layouts": ("l\udce9",)}, {"layouts": ["l%E9"]}), ({"listed": "a1b2"}, {"listed": "a1b2"})],
+    [
+        ({}, {}),
+        ({"layouts": ("l\udce9",)}, {"layouts": ["l%E9"]}),
+        ({"listed": "a1b2"}, {"listed": "a1b2"}),
+        ({"moment": 1000.5}, {"moment": 1000.5}),
+    ],
 )
 def test_a_shard_is_begun_later_by_a_name_of_its_own_with_what_it_is_about(
     server: Server, monkeypatch: pytest.MonkeyPatch, attempt: int, again: str, about: Any, more: Any

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.state.state_directory import StateDirectory
 from tasks.stores.verified_content import VerifiedContent
-from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder, dated_image
 
 TARGET = "registry.example"
 
@@ -248,6 +249,67 @@ def test_a_list_and_its_changes_have_the_newest_alone(tmp_path: Path) -> None:
         assert [line.partition("app:")[2][:5] for line in ended.stdout.splitlines()] == ["2.0.0"]
         assert "unordered: the 1 newest of 2 manifests by semver can't be told" in ended.stderr
         assert listed(tmp_path / "source", "--newest", "2", "--include", "unordered", *more).exit_code == 0
+
+
+AGES = {"fresh": timedelta(hours=1), "recent": timedelta(days=3), "ancient": timedelta(days=900)}
+
+
+@pytest.fixture
+def aged(tmp_path: Path) -> Path:
+    """Images of several ages, one of a repository that has none of the newer ones, and some that nobody dated."""
+    for name, tags in {"app": ("fresh", "recent", "ancient"), "done": ("ancient",)}.items():
+        layout = LayoutBuilder(tmp_path / "aged" / name)
+        for tag in tags:
+            dated_image(layout, tag, datetime.now(UTC) - AGES[tag])
+        layout.write()
+    return tmp_path / "aged"
+
+
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)], ids=["all", "changed"])
+@pytest.mark.parametrize(
+    ("ages", "expected"),
+    [
+        (("--newer-than", "30d"), ["app:fresh", "app:recent"]),
+        (("--older-than", "6h"), ["app:ancient", "app:recent", "done:ancient"]),
+        (("--newer-than", "30d", "--older-than", "6h"), ["app:recent"]),
+        (("--older-than", "6h", "--newest", "1"), ["app:recent", "done:ancient"]),
+    ],
+)
+def test_a_list_and_its_changes_have_those_of_an_age(
+    aged: Path, ages: tuple[str, ...], expected: list[str], more: tuple[str, ...]
+) -> None:
+    ended = listed(aged, *ages, *more)
+    assert ended.exit_code == 0, ended.output
+    assert sorted(line.partition("\t")[0].lstrip("+ ") for line in ended.stdout.splitlines()) == expected
+
+
+@pytest.mark.parametrize("patterns", [(), ("--include", ":anc*")])
+def test_a_list_in_which_nothing_has_the_age_is_no_mistyped_one(aged: Path, patterns: tuple[str, ...]) -> None:
+    ended = listed(aged, "--newer-than", "5m", *patterns)
+    assert (ended.exit_code, ended.stdout) == (0, ""), ended.output
+    assert "(none_of_age)" in ended.stderr
+    assert listed(aged, "--newer-than", "5m", "--include", ":ancent").exit_code == 1
+
+
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)], ids=["all", "changed"])
+def test_a_list_says_what_nothing_dates(aged: Path, tmp_path: Path, more: tuple[str, ...]) -> None:
+    for name in ("mixed", "silent"):
+        layout = LayoutBuilder(aged / name)
+        layout.image("main", layers=[b"main"])
+        if name == "mixed":
+            dated_image(layout, "v1", datetime.now(UTC) - AGES["ancient"])
+        layout.write()
+    ended = listed(aged, "--older-than", "6h", "--include", "mixed", *more)
+    assert (ended.exit_code, "mixed:main" in ended.stdout) == (1, False)
+    assert "! mixed: 1 manifest stays behind" in ended.stderr
+    assert "(age_unknown)" in ended.stderr
+    ended = listed(aged, "--newer-than", "30d", "--include", "mixed", *more)
+    assert (ended.exit_code, "mixed:main" in ended.stdout, "mixed:v1" in ended.stdout) == (0, True, False)
+    assert "(not_dated)" in ended.stderr
+    ended = listed(aged, "--newer-than", "30d", "--include", "silent", *more)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "! silent: " in ended.stderr
+    assert "(age_unknown)" in ended.stderr
 
 
 def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) -> None:
