@@ -105,8 +105,8 @@ def mappings_of(path: Path, model: type[_Pair], given: dict[str, Any], *, writes
         raise wrong_options(error) from None
     if len(mappings) > 1 and (written := [field for field in WRITTEN_BY_RUN if given.get(field)]):
         options = ", ".join(f"--{field}" for field in written)
-        instead = "name a file in each mapping instead" if writes else "--json prints all reports"
-        raise ConfigurationError(f"{options}: each mapping would replace it; {instead}")
+        instead = "name a file in each mapping" if writes else "give each a command of its own"
+        raise ConfigurationError(f"{options}: each mapping would replace it; {instead} instead")
     if given.get("source_name") and len({each.source for each in mappings}) > 1:
         raise ConfigurationError("--source-name: the file has several sources; name each in its mapping instead")
     return mappings

@@ -15,8 +15,14 @@ from typing import TYPE_CHECKING, Protocol
 from flows.course.driving import drive, work_here
 from flows.forms.quantities import seconds
 from tasks.endpoints import close_source, open_source, own_name
-from tasks.oci.errors import IncompleteError, InterruptedRunError, RefusedError
-from tasks.operations.in_step.cutover import refuse_changes, refuse_shared_names, replacements
+from tasks.oci.errors import IncompleteError, InterruptedRunError, InvalidLayoutError, RefusedError, SourceError
+from tasks.operations.in_step.cutover import (
+    OLD_REFERENCE,
+    refuse_changes,
+    refuse_shared_names,
+    refuse_two_ways_back,
+    replacements,
+)
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.index_marks import index_marks
 from tasks.run_options import RunKind
@@ -28,7 +34,9 @@ if TYPE_CHECKING:
 
     from flows.forms.cutover_parameters import CutoverParameters
     from flows.terminal.console import Console
+    from tasks.operations.choosing.selection import Selection
     from tasks.operations.in_step.cutover import Replacement
+    from tasks.ports import Source
     from tasks.runs import Run
     from tasks.stores.pacing import Stop
 
@@ -66,7 +74,8 @@ class _Equal:
     @property
     def json(self) -> dict[str, str]:
         """As files name it."""
-        return {"source": self.source, "target": self.target, "equal_at": self.at}
+        chosen = "part" if self.part else "all"
+        return {"source": self.source, "target": self.target, "chosen": chosen, "equal_at": self.at}
 
 
 class Teller(Protocol):
@@ -99,14 +108,14 @@ def cut_over(pairs: Sequence[CutoverParameters], console: Console, teller: Telle
         watched = [opened.enter_context(_watched(pair, console.stop)) for pair in pairs]
         until = time.monotonic() + seconds(whole.frozen_for)
         equal = [_verified(each, console, teller) for each in watched]
-        if whole.output or whole.way_back:
-            refuse_shared_names(chain.from_iterable(each.found for each in equal))
+        found = sorted({*chain.from_iterable(each.found for each in equal)})
+        _refuse_shared(whole, found)
         _wait(until, console, teller)
         for each in watched:
             refuse_changes(each.pair.source, each.marks, each.look())
     for pair in equal:
         teller.say(printable(pair.line))
-    for name in _write(whole, equal):
+    for name in _write(whole, equal, found):
         teller.say(f"{name} written")
 
 
@@ -125,10 +134,22 @@ def _watched(pair: CutoverParameters, stop: Stop) -> Iterator[_Watched]:
     selection = options.selection  # once: the list that it may come from is not what is watched
     source = open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name)
     try:
-        look = partial(index_marks, source, selection)
+        look = partial(_marks, pair.source, source, selection)
         yield _Watched(pair, look, look())
     finally:
         close_source(source)
+
+
+def _marks(name: str, source: Source, selection: Selection) -> Mapping[str, str]:
+    """The marks of a source's indexes; an error says which source it is about, as there may be several.
+
+    Raises:
+        SourceError, InvalidLayoutError: one can't be read.
+    """
+    try:
+        return index_marks(source, selection)
+    except (SourceError, InvalidLayoutError) as error:
+        raise type(error)(str(error) if name in str(error) else f"{name}: {error}") from error
 
 
 def _verified(watched: _Watched, console: Console, teller: Teller) -> _Equal:
@@ -175,12 +196,22 @@ def _wait(until: float, console: Console, teller: Teller) -> None:
         raise InterruptedRunError("interrupted while the source was watched; no file was written")
 
 
-def _write(whole: CutoverParameters, equal: Sequence[_Equal]) -> list[str]:
+def _refuse_shared(whole: CutoverParameters, found: Sequence[Replacement]) -> None:
+    """See that each name stands for one thing in each list, also in those that a later cut-over is to write.
+
+    One source may go to two targets, or two to one, as long as nobody wants a list of that.
+    """
+    if whole.output or whole.old_reference != OLD_REFERENCE:
+        refuse_shared_names(found)
+    if whole.way_back:
+        refuse_two_ways_back(found)
+
+
+def _write(whole: CutoverParameters, equal: Sequence[_Equal], found: Sequence[Replacement]) -> list[str]:
     """Write the files; their names."""
     moments = [each.json for each in equal]
     about = moments[0] if len(moments) == 1 else {"mappings": moments}
     header = {"schema": SCHEMA, "version": version("layoutlift"), **about}
-    found = sorted(chain.from_iterable(each.found for each in equal))
     there = [asdict(each) for each in found]
     lists = [RowList(Path(name), there) for name in whole.output]
     if whole.way_back:

@@ -162,10 +162,35 @@ def test_all_sources_of_a_file_are_cut_over_together(
         {
             "source": report["run"]["source"],
             "target": report["run"]["target"],
+            "chosen": "all",
             "equal_at": report["run"]["equal_at"],
         }
         for report in told["reports"]
     ]
+
+
+def test_each_tag_has_one_row_where_mappings_choose_it_twice(
+    layoutlift: Layoutlift, listed: Path, tmp_path: Path
+) -> None:
+    again = listed.read_text().splitlines()[-1].replace("}", ", include: ['app-*']}")
+    listed.write_text(f"{listed.read_text()}{again}\n")
+    layoutlift("migrate", "-c", listed, "--standalone")
+    layoutlift("cutover", "-c", listed, "--output", tmp_path / "map.csv", "--way-back", tmp_path / "back.csv")
+    assert len((tmp_path / "map.csv").read_text().splitlines()) == 3, "a heading and two tags"
+
+
+def test_two_sources_with_the_same_at_one_target_have_no_way_back(
+    layoutlift: Layoutlift, listed: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(tmp_path / "two")
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    listed.write_text(listed.read_text().replace("/two}", "/one}"))
+    layoutlift("migrate", "-c", listed, "--standalone")
+    lists = ("--output", tmp_path / "map.csv", "--way-back", tmp_path / "back.csv")
+    ended = layoutlift("cutover", "-c", listed, *lists, code=2)
+    assert f"stand for {tmp_path}/one/app-0:v0 and {tmp_path}/two/app-0:v0" in ended.stderr
+    assert not (tmp_path / "map.csv").exists()
+    layoutlift("cutover", "-c", listed, "--output", tmp_path / "map.csv")
 
 
 def test_where_one_of_them_differs_none_is_written(

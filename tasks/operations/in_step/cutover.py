@@ -83,6 +83,19 @@ def refuse_shared_names(found: Iterable[Replacement]) -> None:
             raise ConfigurationError(f"{message}: put {{source}} or {{repository}} into it, or take one of them out")
 
 
+def refuse_two_ways_back(found: Iterable[Replacement]) -> None:
+    """See that no new reference stands for two old ones: whoever goes back by the list would get either.
+
+    Raises:
+        ConfigurationError: one does, as two sources have the same at one target.
+    """
+    old_ones: dict[str, str] = {}
+    for each in found:
+        if (other := old_ones.setdefault(each.new, each.old)) != each.old:
+            message = f"--way-back would have {each.new} stand for {other} and {each.old}; no file was written"
+            raise ConfigurationError(f"{message}: take one of the two sources out, or leave out --way-back")
+
+
 def refuse_changes(source: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
     """See that two looks at the marks of a source found the same.
 

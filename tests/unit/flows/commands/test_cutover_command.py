@@ -60,6 +60,23 @@ def raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def test_one_report_for_several_pairs_is_refused_with_what_helps(file: Path) -> None:
-    ended = CliRunner().invoke(main, ["cutover", "-c", str(file), "--report", "r.json"])
-    assert ended.stderr == "layoutlift: --report: each mapping would replace it; --json prints all reports\n"
+@pytest.mark.parametrize("command", ["plan", "verify", "cutover"])
+@pytest.mark.parametrize("option", ["--report", "--metrics"])
+def test_one_file_for_several_pairs_is_refused_with_what_helps(file: Path, option: str, command: str) -> None:
+    """What a mapping names is written by its migration alone."""
+    ended = CliRunner().invoke(main, [command, "-c", str(file), option, "r.json"])
+    said = "each mapping would replace it; give each a command of its own instead"
+    assert ended.stderr == f"layoutlift: {option}: {said}\n"
+
+
+def test_a_source_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    for name, marker in (("one", '{"imageLayoutVersion":"1.0.0"}'), ("two", '{"imageLayoutVersion":"9"}')):
+        layout = tmp_path / name / "app"
+        layout.mkdir(parents=True)
+        (layout / "oci-layout").write_text(marker)
+        (layout / "index.json").write_text('{"schemaVersion":2,"manifests":[]}')
+    file = tmp_path / "m.yaml"
+    mappings = [{"source": str(tmp_path / name)} for name in ("one", "two")]
+    file.write_text(json.dumps({"version": 1, "defaults": {"target": "a:1"}, "mappings": mappings}))
+    ended = CliRunner().invoke(main, ["cutover", "-c", str(file)])
+    assert ended.stderr.startswith(f"layoutlift: {tmp_path}/two: app: oci-layout: ")

@@ -11,9 +11,11 @@ from tasks.oci.errors import ConfigurationError, InvalidLayoutError, RefusedErro
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.cutover import (
     OLD_REFERENCE,
+    Replacement,
     check_template,
     refuse_changes,
     refuse_shared_names,
+    refuse_two_ways_back,
     replacements,
 )
 from tasks.operations.reports.results import Depth, Outcome, TagResult
@@ -90,6 +92,14 @@ def test_a_layout_that_is_the_source_itself_goes_by_its_own_name_where_a_templat
 def test_an_index_that_changed_came_or_went_is_refused(after: dict[str, str]) -> None:
     with pytest.raises(RefusedError, match=r"^/s is still written to: [ab] changed"):
         refuse_changes("/s", {"a": "1"}, after)
+
+
+def test_a_new_reference_never_leads_back_to_two_old_ones() -> None:
+    """As where a bucket and its copy go to one target."""
+    found = [Replacement(f"/{name}/app:v1", "r/app:v1@sha256:1", "sha256:1") for name in ("one", "two")]
+    refuse_two_ways_back(found[:1])
+    with pytest.raises(ConfigurationError, match="r/app:v1@sha256:1 stand for /one/app:v1 and /two/app:v1"):
+        refuse_two_ways_back(found)
 
 
 def test_a_source_that_is_still_is_not_refused() -> None:
