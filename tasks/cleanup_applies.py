@@ -233,4 +233,5 @@ def _writable_bucket(address: BucketAddress, access: BucketAccess) -> WritableSo
 
     access = access.signed
     client, copying = s3_client.make_clients(access, s3_client.READ_SECONDS, s3_client.COPY_SECONDS)
-    return WritableBucket(WritableS3Bucket(client, address.bucket, access, copying=copying), address)
+    bucket = WritableS3Bucket(client, address.bucket, access, copying=copying, below=address.prefix)
+    return WritableBucket(bucket, address)

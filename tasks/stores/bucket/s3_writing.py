@@ -69,11 +69,12 @@ class WritableS3Bucket(VersionedS3Bucket):
         access: BucketAccess,
         *,
         copying: S3Client | None = None,
+        below: str = "",
         stop: Stop | None = None,
         first_wait: float = 0.5,
     ) -> None:
         """As `S3Bucket`; copies within the store are asked for by `copying`, which has the patience for them."""
-        super().__init__(client, name, access, stop=stop, first_wait=first_wait)
+        super().__init__(client, name, access, below=below, stop=stop, first_wait=first_wait)
         self._copying = copying or client
 
     def put(
