@@ -11,7 +11,6 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     BackupRefusedError,
     LayoutliftError,
-    MissingAtTargetError,
     ReferrersLostError,
     SpecError,
 )
@@ -23,6 +22,7 @@ from tasks.operations.copying.list_merge import ListMerge
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.overwritten import Overwritten
+from tasks.operations.copying.presence import is_lost
 from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
@@ -216,7 +216,9 @@ class CopyWork(RepositoryWork):
         """A graph with a hole, as after a deletion below a tag, is sent again."""
         try:
             return self._confirm(unit, tags)
-        except MissingAtTargetError:
+        except LayoutliftError as error:
+            if not is_lost(error):
+                raise
             return self._copy(unit, [tag for tag in tags if tag is not None], plans)
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import MissingAtTargetError
+from tasks.oci.errors import LayoutliftError
+from tasks.operations.copying.presence import is_lost
 from tasks.operations.referrers.referrer_lists import ReferrerListing
 from tasks.operations.reports.results import Depth, Outcome
 
@@ -76,7 +77,9 @@ class ListMerge:
         if listing is not ReferrerListing.LOST and not is_proved:
             try:
                 self._verify(members)
-            except MissingAtTargetError:
+            except LayoutliftError as error:
+                if not is_lost(error):
+                    raise
                 return ReferrerListing.LOST
         return listing
 

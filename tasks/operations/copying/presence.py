@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import RegistryUnavailableError
+from tasks.oci.errors import MissingAtTargetError, RegistryUnavailableError
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
+    from tasks.oci.errors import LayoutliftError
     from tasks.ports import Target
 
 WORTH_ASKING, ALWAYS_ASKED_FOR = 256 * 1024, 16 * 1024 * 1024
@@ -17,6 +18,12 @@ ASKED_AT_FIRST = 4
 """An interrupted run leaves blobs without a tag, the first ones first: where none of so many is there, none is."""
 BROKEN = 500
 """How a registry answers what it can't read of its own; the other errors of servers tell of the moment."""
+
+
+def is_lost(error: LayoutliftError) -> bool:
+    """Whether an error says that the target has lost something, or can't tell of it for good: sending mends both."""
+    is_broken = isinstance(error, RegistryUnavailableError) and error.status == BROKEN
+    return is_broken or isinstance(error, MissingAtTargetError)
 
 
 class Presence:
@@ -44,7 +51,7 @@ class Presence:
         try:
             there = self._target.has_blob(self._repository, blob)
         except RegistryUnavailableError as error:
-            if error.status != BROKEN:
+            if not is_lost(error):
                 raise
             return False
         self._found = self._found or there

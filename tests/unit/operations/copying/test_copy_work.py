@@ -1201,6 +1201,56 @@ def test_an_entry_without_a_tag_is_proved_as_deep_as_asked_for_and_mended(layout
     assert has_layer(made)
 
 
+class BrokenLinks(Scripted):
+    """A target whose disk was full: it can't tell whether it has what is `broken` until that is sent once more."""
+
+    broken: frozenset[Digest] = frozenset()
+    status = 500
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        if descriptor.digest in self.broken:
+            raise RegistryUnavailableError(f"HEAD {descriptor.digest}", status=self.status)
+        return super().has_blob(repository, descriptor)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        self.broken -= {content.descriptor.digest}
+        return super().push_blob(repository, content, mount_from)
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_what_the_target_can_not_tell_of_for_good_is_sent_again_when_it_is_proved_again(
+    layout: LayoutBuilder, *, is_list: bool
+) -> None:
+    tag = "v1"
+    if is_list:
+        tag = listed_elsewhere(layout, layout.image(layers=[b"layer"], listed=False))
+    else:
+        layout.image("v1", layers=[b"layer"])
+    target = BrokenLinks(referrers_api=False)
+    made = engine(layout, target, depth=Depth.BLOBS)
+    assert outcomes(made) == {tag: "copied"}
+    layer = Digest.of(b"layer")
+    target.broken, made.policy = frozenset({layer}), replace(made.policy, prove_again=True)
+    target.blobs_sent.clear()
+    assert outcomes(made) == {tag: "copied"}
+    assert target.blobs_sent == [layer]
+    assert outcomes(made) == {tag: "up_to_date"}
+
+
+def test_nothing_is_sent_again_to_a_target_that_is_away_for_the_moment(layout: LayoutBuilder) -> None:
+    layout.image("v1", layers=[b"layer"])
+    tag = listed_elsewhere(layout, layout.image(layers=[b"signature"], listed=False))
+    target = BrokenLinks(referrers_api=False)
+    made = engine(layout, target, depth=Depth.BLOBS)
+    assert outcomes(made) == {"v1": "copied", tag: "copied"}
+    target.broken, target.status = frozenset({Digest.of(b"layer"), Digest.of(b"signature")}), 503
+    made.policy = replace(made.policy, prove_again=True)
+    target.pushed.clear()
+    target.blobs_sent.clear()
+    assert outcomes(made) == {"v1": "registry_unavailable", tag: "registry_unavailable"}
+    assert (target.pushed, target.blobs_sent) == ([], [])
+
+
 @pytest.mark.parametrize("depth", Depth)
 def test_a_tag_that_names_something_else_right_after_it_was_written_is_not_proved(
     layout: LayoutBuilder, depth: Depth
