@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.operations.choosing.chosen_tags import marked_of
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
+from tasks.operations.copying.losses import Losses
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
@@ -15,6 +16,7 @@ from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth
+from tasks.operations.source.graph_links import GraphLinks
 from tasks.operations.source.source_graph import SourceGraph
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.verifying.verification import RepositoryVerifier
@@ -125,10 +127,18 @@ class Works:
                 announced=announced,
                 referrers=self.policy.referrers,
                 noted=NotedTags(self.ledger, repository, inventory.path, self.policy),
+                losses=self._losses(target, inventory, repository) if self.policy.prove_again else None,
             )
             return RememberedWork(work, repository, self.ledger, None, self.selection)
 
         return begin
+
+    def _losses(self, target: RegistryStore, inventory: RepositoryInventory, repository: str) -> Losses:
+        followed = inventory.referrers if self.policy.referrers else {}
+        links = GraphLinks(self.source, inventory.path, followed, self.hands, lambda _: None)
+        depth = self.policy.depth
+        verifier = RepositoryVerifier(target, repository, depth, self.hands, proof=self.proof)
+        return Losses(links, verifier, depth)
 
     def verify(self, target: RegistryStore) -> BeginWork:
         """Compares the target with the source."""

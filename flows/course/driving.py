@@ -99,7 +99,8 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
         ConflictsError: the target has other content under some of the tags, or did not say what it has.
         ConfigurationError: the limits that `read` gives can't be used.
     """
-    whole = replace(options, policy=replace(options.policy, fail_fast=False))  # the plan's stop is the run's, too
+    policy = replace(options.policy, fail_fast=False, prove_again=False)  # the plan's stop is the run's, too
+    whole = replace(options, policy=policy)
     with open_run(RunKind.PLAN, whole, stop) as plan, kept_within_limits(plan, read):
         plan.tree.execute_all(plan.tree.survey().batches)
         told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in _UNSEEN]

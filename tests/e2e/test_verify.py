@@ -149,7 +149,12 @@ def test_what_was_lost_below_a_tag_that_was_proved_is_brought_again_when_it_is_t
     breaks(migrated)
     advised = layoutlift.verify(migrated.source, migrated.target, code=1)
     assert "migrate --prove-again --depth blobs" in advised.stdout
+    planned = layoutlift.plan(migrated.source, migrated.target, "--prove-again", "--depth", "blobs")
     mended = layoutlift.migrate(migrated.source, migrated.target, "--prove-again", "--depth", "blobs")
+    to_copy = {tag for tag, said in planned.outcomes.items() if said == "to_copy"}
+    copied = {tag for tag, said in mended.outcomes.items() if said == "copied"}
+    assert copied <= to_copy, "what one tag has mended is there when another one is looked at"
+    assert bool(copied) == bool(to_copy)
     assert mended.report["run"]["options"]["prove_again"] is True
     layoutlift.verify(migrated.source, migrated.target, "--depth", "content")
 

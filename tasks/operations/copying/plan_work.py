@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import LayoutliftError
 from tasks.operations.copying.later_referrers import referrers_to_copy
 from tasks.operations.copying.overwritten import is_loss, to_overwrite
 from tasks.operations.referrers.referrer_lists import ReferrerListing
@@ -13,12 +15,13 @@ from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.planning import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from typing import TypeAlias
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.oci.errors import LayoutliftError
     from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.operations.copying.losses import Losses
     from tasks.operations.copying.noted_tags import NotedTags
     from tasks.operations.copying.tag_planner import TagPlanner
     from tasks.operations.referrers.referrer_lists import ReferrerLists
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from tasks.operations.work.planning import TagPlan
     from tasks.operations.work.repository_work import Unit
     from tasks.ports import Finding
+
+    _Plans: TypeAlias = "list[tuple[str | None, TagPlan]]"
 
 _OUTCOMES = {
     Action.COPY: Outcome.TO_COPY,
@@ -52,14 +57,19 @@ class PlanWork(CheckWork):
         announced: Iterable[Finding],
         referrers: bool,
         noted: NotedTags,
+        losses: Losses | None = None,
     ) -> None:
-        """Plan; of tags that an earlier run `noted` as proved with all that refers to them, that is not asked for."""
+        """Plan; of tags that an earlier run `noted` as proved with all that refers to them, that is not asked for.
+
+        What is there is looked below for `losses`, where those are to be brought.
+        """
         super().__init__(inventory, graph, census, Depth.BLOBS, f"{host}/{repository}", referrers=referrers)
         self._planner = planner
         self._lists = lists
         self._repository = repository
         self._profile = profile
         self._noted = noted
+        self._losses = losses
         self._findings.extend(announced)
         self._to_bring: dict[Digest, None] = {}
         self._tags = frozenset(entry.tag for entry in inventory.tags)
@@ -71,21 +81,34 @@ class PlanWork(CheckWork):
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:
             return [self._planned_list(unit, unit.subject)]
-        plans = self._plans(unit)
+        plans, results = self._proved_again(unit, self._plans(unit))
         to_copy = any(_OUTCOMES[plan.action] is Outcome.TO_COPY for _, plan in plans)
         broken, referrers = self._looked_at(unit, to_copy=to_copy)
         there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
         self._note_lacking(unit, there, [each.digest for each in referrers])
         if broken is None:
             self._note_losses(plans)
-        return [
+        return results + [
             self._refused(unit, tag, plan)
             if plan.action is Action.REFUSE
             else self._planned(unit, tag, plan.action, broken)
             for tag, plan in plans
         ]
 
-    def _note_losses(self, plans: list[tuple[str | None, TagPlan]]) -> None:
+    def _proved_again(self, unit: Unit, plans: _Plans) -> tuple[_Plans, list[TagResult]]:
+        """The plans where what is there is proved again, and the results of what that finds to be wrong for good."""
+        there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
+        if self._losses is None or not there:
+            return plans, []
+        try:
+            if not self._losses.are_below(unit.descriptor, self._planner.lacking):
+                return plans, []
+        except LayoutliftError as error:
+            others = [(tag, plan) for tag, plan in plans if plan.action is not Action.UP_TO_DATE]
+            return others, self._failed_by(unit, there, error)
+        return [(t, replace(p, action=Action.COPY) if t in there else p) for t, p in plans], []
+
+    def _note_losses(self, plans: _Plans) -> None:
         """Note what others would lose at the target."""
         self._findings += (
             to_overwrite(self.inventory.path, f"{self._place}:{tag}", plan, self._planner.backup_of(tag, plan))
@@ -93,7 +116,7 @@ class PlanWork(CheckWork):
             if tag is not None and is_loss(plan)
         )
 
-    def _plans(self, unit: Unit) -> list[tuple[str | None, TagPlan]]:
+    def _plans(self, unit: Unit) -> _Plans:
         if not unit.tags:
             return [(None, self._planner.plan_untagged(unit))]
         return [(tag, self._planner.kept(tag, plan, self._tags)) for tag, plan in self._planner.plans(unit).items()]
@@ -102,11 +125,17 @@ class PlanWork(CheckWork):
         """A list is merged into what the target has, so never in conflict with it; none is there by tag and API."""
         listing, members = ReferrerListing.LOST, self.inventory.referrers.get(subject, ())
         if not self._planner.is_new:
-            listing = self._lists.check(self._repository, subject, members)
+            listing = self._listing(subject, members)
         action = Action.COPY if listing is ReferrerListing.LOST else Action.UP_TO_DATE
         by_tag = listing is not ReferrerListing.API and bool(members)
         broken, _ = self._looked_at(unit, to_copy=action is Action.COPY)
         return self._planned(unit, unit.tags[0], action, broken, at_target=by_tag)
+
+    def _listing(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
+        listing, losses = self._lists.check(self._repository, subject, members), self._losses
+        if listing is ReferrerListing.LOST or losses is None or not any(map(losses.are_below, members)):
+            return listing
+        return ReferrerListing.LOST
 
     def _looked_at(self, unit: Unit, *, to_copy: bool) -> tuple[LayoutliftError | None, list[Descriptor]]:
         """What keeps a unit from being copied, and what would come along with it."""

@@ -28,6 +28,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> Non
     @contextmanager
     def plan(_kind: RunKind, asked: Any, _stop: Stop) -> Iterator[Any]:
         assert not asked.policy.fail_fast, "what is no conflict would end the look, and with it the run"
+        assert not asked.policy.prove_again, "the run itself looks for what was lost, which is no conflict"
         options = SimpleNamespace(hours=None)
         yield SimpleNamespace(
             tree=tree, results=lambda: iter(results), log=SimpleNamespace(findings=findings), options=options
@@ -42,7 +43,7 @@ def tag(outcome: Outcome, code: str | None) -> TagResult:
 
 def refuse() -> None:
     address = TargetOptions("registry.example")
-    options = RunOptions(source="/bucket", target=address, policy=CopyPolicy(fail_fast=True))
+    options = RunOptions(source="/bucket", target=address, policy=CopyPolicy(fail_fast=True, prove_again=True))
     driving.refuse_conflicts(options, Stop(), None)
 
 

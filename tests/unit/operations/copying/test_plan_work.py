@@ -2,29 +2,40 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
+from tasks.oci.errors import RegistryUnavailableError
 from tasks.oci.reference import referrers_tag
 from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
+from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
 from tasks.operations.referrers.referrer_lists import ReferrerLists
+from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Depth, TagResult
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.source_graph import Census, SourceGraph
 from tasks.operations.work.planning import CopyPolicy, OnConflict
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
-from tasks.ports import Finding, RemoteManifest
+from tasks.ports import BlobArrival, BlobContent, Finding, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH
+from tasks.run_options import RunOptions
+from tasks.run_works import Works
 from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.pacing import Pace, Stop
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
+
+if TYPE_CHECKING:
+    from tasks.stores.registry.registry_store import RegistryStore
 
 THEIRS = b'{"schemaVersion":2,"manifests":[]}'
 """Content that others have pushed."""
@@ -259,3 +270,78 @@ def test_what_an_earlier_run_wrote_is_planned_without_a_backup(tmp_path: Path) -
     layout.write()
     assert planned(made) == ["to_copy"]
     assert made.copy()[0] == {"app:v1": "copied"}
+
+
+class BrokenLink(MemoryTarget):
+    """A target that can't tell whether it has the blob `broken` until that is sent once more."""
+
+    profile = GENERIC
+    broken: Digest | None = None
+
+    def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
+        if descriptor.digest == self.broken:
+            raise RegistryUnavailableError(f"HEAD {descriptor.digest}", status=500)
+        return super().has_blob(repository, descriptor)
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        self.broken = None if content.descriptor.digest == self.broken else self.broken
+        return super().push_blob(repository, content, mount_from)
+
+
+def proved_again(made: Engine, told: list[Finding] | None = None) -> list[tuple[str, str | None]]:
+    """What a plan says of each tag of the repository `app` that is to prove all of it again."""
+    source, hands = LayoutDirectory(made.root), SpareHands(1)
+    options = RunOptions("/source", None, policy=replace(made.policy, prove_again=True))
+    shared = Census(), Progress(), Pace(None, Stop()), Preparation()
+    works = Works(source, options, options.selection, hands, made.ledger, *shared)
+    inventory = enumerate_repository(source, "app")
+    work = works.plan(cast("RegistryStore", made.target))(inventory, "app")
+    results = [r for unit in units_of(inventory, inventory.tags, options.policy) for r in work.execute(unit)]
+    hands.close()
+    if told is not None:
+        told += work.finish()
+    return [(str(result.tag), result.code or str(result.outcome)) for result in results]
+
+
+def as_done(planned: list[tuple[str, str | None]]) -> dict[str, str | None]:
+    """What a migration says of each tag for which a plan says that."""
+    return {f"app:{tag}": "copied" if said == "to_copy" else said for tag, said in planned}
+
+
+@pytest.mark.parametrize("depth", Depth)
+@pytest.mark.parametrize(
+    "lost", ["nothing", "layer", "manifest", "part", "sbom", "SBOM", "signature", "member", "size", "link"]
+)
+def test_a_plan_that_proves_again_says_what_a_migration_that_does_brings(
+    tmp_path: Path, depth: Depth, lost: str
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image, other = layout.image("v1", layers=[b"layer"]), layout.image("v2", layers=[b"another"])
+    part = layout.image(layers=[b"part"], listed=False)
+    layout.index([part, other], "multi")
+    sbom = layout.referrer(image, content=b"SBOM")
+    member = layout.image(layers=[b"member"], listed=False)
+    signature = layout.referrer(member, content=b"signature")
+    layout.index([member], referrers_tag(Digest.of(b"not here")))
+    layout.write()
+    target = BrokenLink(referrers_api=False)
+    made = Engine(tmp_path, target, CopyPolicy(depth=depth))
+    made.copy()
+    assert set(as_done(proved_again(made)).values()) == {"up_to_date"}
+    stored = target._asked("app")
+    manifests = {"manifest": image, "part": part, "sbom": sbom, "signature": signature, "member": member}
+    if lost in manifests:
+        del stored.manifests[Digest(manifests[lost]["digest"])]
+    elif lost == "size":
+        stored.blobs[Digest.of(b"layer")] = b"laye"
+    elif lost == "link":
+        target.broken = Digest.of(b"layer")
+    elif lost != "nothing":
+        del stored.blobs[Digest.of(lost.encode())]
+    told: list[Finding] = []
+    planned = proved_again(made, told)
+    made.policy = replace(made.policy, prove_again=True)
+    done, findings = made.copy()
+    assert done == as_done(planned)
+    if lost != "signature":  # what refers to a member of a list is told of by the migration alone
+        assert {each.code.replace("to_copy", "copied") for each in told} == {code for _, code in findings}
