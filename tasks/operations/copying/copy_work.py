@@ -92,6 +92,8 @@ class CopyWork(RepositoryWork):
         self._tools = tools
         self._repository = repository
         self._policy = policy
+        self._has_mended = False
+        """Whether something was sent again which tags may share that are proved again after that."""
         self._taken = frozenset(e.tag for e in inventory.tags) if policy.backup_tag is not None else frozenset()
         self._noted = NotedTags(ledger, repository, inventory.path, policy)
         others = OtherLayouts(tools.whole_source, ledger, repository, inventory.path)
@@ -219,6 +221,7 @@ class CopyWork(RepositoryWork):
         except LayoutliftError as error:
             if not is_lost(error):
                 raise
+            self._has_mended = self._policy.prove_again
             return self._copy(unit, [tag for tag in tags if tag is not None], plans)
 
     def _confirm(self, unit: Unit, tags: Sequence[str | None]) -> list[TagResult]:
@@ -281,9 +284,10 @@ class CopyWork(RepositoryWork):
         depth, digest, expected = self._policy.depth, unit.descriptor.digest, self._referrers_of(unit)
         is_listed = self._copier.referrers.is_listed(unit.descriptor)
         proved = depth if is_listed else None  # what is not listed is looked at again
+        mended = self._has_mended or self._copier.referrers.were_brought(expected)
         for tag in tags:
             if tag is not None:
-                self._noted.note(tag, digest, proved, referrers, expected)
+                self._noted.note(tag, digest, proved, referrers, expected, mended=mended)
         return [self._result(unit, tag, outcome, verified=depth, referrers=referrers) for tag in tags]
 
     def _referrers_of(self, unit: Unit) -> list[Digest]:

@@ -62,7 +62,8 @@ class ListMerge:
         else:
             is_whole = is_proved or complete(ask=True)
         if listing is not ReferrerListing.LOST:
-            self._noted.note(tag, digest, self._noted.policy.depth if is_whole else None, len(expected), expected)
+            depth, mended = self._noted.policy.depth, self._copier.referrers.were_brought(expected)
+            self._noted.note(tag, digest, depth if is_whole else None, len(expected), expected, mended=mended)
         return listing, outcome
 
     def _listing(self, subject: Digest, members: Sequence[Descriptor], *, is_proved: bool) -> ReferrerListing:

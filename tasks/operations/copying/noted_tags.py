@@ -33,12 +33,10 @@ class NotedTags:
 
     def is_proved(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> bool:
         """Whether a run proved, as deep as this one is to, that the tag is there with these referrers."""
-        return self._deepest(tag, digest, referrers) is not None
+        return not self.policy.prove_again and self._deepest(tag, digest, referrers) is not None
 
     def _deepest(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> Depth | None:
         """The depth of that proof."""
-        if self.policy.prove_again:
-            return None
         noted = self.ledger.entry(self.repository, tag)
         if noted is None or noted.digest != digest or noted.verified is None:
             return None
@@ -72,14 +70,21 @@ class NotedTags:
         self.ledger.note_tag(self.repository, tag, digest, None, 0, layout=self.layout, found=found)
 
     def note(
-        self, tag: str, digest: Digest, verified: Depth | None, count: int, referrers: Collection[Digest]
+        self,
+        tag: str,
+        digest: Digest,
+        verified: Depth | None,
+        count: int,
+        referrers: Collection[Digest],
+        *,
+        mended: bool = False,
     ) -> None:
         """Note a tag that is there, with so many of the `referrers` that the source has.
 
         Whether it was brought is known by then. A deeper proof that still holds stays: a run that is less deep
-        takes nothing of it back.
+        takes nothing of it back. No deeper one holds of what was `mended`, or may have been.
         """
-        if verified is not None:
+        if verified is not None and not mended:
             verified = self._deepest(tag, digest, referrers) or verified
         self.ledger.note_tag(
             self.repository,

@@ -108,6 +108,10 @@ class ReferrerCopy:
         graphs = (root, *self._links.referrers_of(root)) if self._lists.lacks_some else ()
         return all(self._lists.are_listed(self._links.held_by(each)) for each in graphs)
 
+    def were_brought(self, referrers: Iterable[Digest]) -> bool:
+        """Whether one of these was sent although what it refers to was there already."""
+        return any(referrer in self.brought for referrer in referrers)
+
     def _bring(self, subject: Digest, referrer: Descriptor, *, ask: bool, patient: bool) -> bool:
         try:
             if ask and self._is_there(self._links.closure(referrer)):

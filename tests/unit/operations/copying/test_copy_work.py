@@ -1093,6 +1093,47 @@ def test_a_deeper_proof_is_void_once_a_hole_was_filled(layout: LayoutBuilder, pr
     assert noted.verified == Depth.MANIFEST
 
 
+def proved(made: Engine, tag: str = "v1") -> str | None:
+    """How deep a tag was proved, as it is noted."""
+    noted = made.ledger.entry("app", tag)
+    assert noted is not None
+    return noted.verified
+
+
+@pytest.mark.parametrize(
+    ("lost", "depth", "expected"),
+    [
+        (None, Depth.BLOBS, [Depth.CONTENT] * 4),
+        (b"layer", Depth.BLOBS, [Depth.BLOBS, Depth.BLOBS, Depth.BLOBS, Depth.CONTENT]),
+        (b"own", Depth.BLOBS, [Depth.CONTENT, Depth.BLOBS, Depth.BLOBS, Depth.CONTENT]),
+        (b"the sbom", Depth.BLOBS, [Depth.CONTENT, Depth.CONTENT, Depth.BLOBS, Depth.CONTENT]),
+        ("sbom", Depth.MANIFEST, [Depth.CONTENT, Depth.CONTENT, Depth.MANIFEST, Depth.CONTENT]),
+        (b"member", Depth.BLOBS, [Depth.CONTENT, Depth.CONTENT, Depth.CONTENT, Depth.BLOBS]),
+        ("signature", Depth.MANIFEST, [Depth.CONTENT, Depth.CONTENT, Depth.CONTENT, Depth.MANIFEST]),
+    ],
+)
+def test_what_is_proved_again_keeps_its_deeper_proof_where_nothing_was_lost(
+    layout: LayoutBuilder, lost: bytes | str | None, depth: Depth, expected: list[Depth]
+) -> None:
+    """Tags share layers: what one has found lost and sent may be in any that is looked at after it."""
+    layout.image("v0", layers=[b"layer"])
+    layout.image("v1", layers=[b"layer", b"own"])
+    sbom = layout.referrer(layout.image("v2", layers=[b"another"]), content=b"the sbom")
+    member = layout.image(layers=[b"member"], listed=False)
+    signature = layout.referrer(member, content=b"the signature")
+    tags = ("v0", "v1", "v2", listed_elsewhere(layout, member))
+    made = engine(layout, Scripted(referrers_api=False), depth=Depth.CONTENT)
+    assert set(outcomes(made).values()) == {"copied"}
+    stored = made.target._asked("app")
+    if isinstance(lost, bytes):
+        del stored.blobs[Digest.of(lost)]
+    elif lost is not None:
+        del stored.manifests[Digest({"sbom": sbom, "signature": signature}[lost]["digest"])]
+    made.policy = CopyPolicy(depth=depth, prove_again=True)
+    assert set(outcomes(made).values()) <= {"copied", "up_to_date"}
+    assert [proved(made, tag) for tag in tags] == expected
+
+
 def test_a_proof_of_another_image_proves_nothing_of_this_one(layout: LayoutBuilder) -> None:
     layout.image("v1", layers=[b"another"])
     made = engine(layout, MemoryTarget(), depth=Depth.BLOBS)
