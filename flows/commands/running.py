@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -194,17 +195,24 @@ def wrong_options(error: ValidationError) -> ConfigurationError:
     """The error that names each option and what is wrong with it."""
     return ConfigurationError(
         "; ".join(
-            f"{_shown_name(str(each['loc'][0]))}: {in_our_words(each)}"
+            f"{_shown_name(str(each['loc'][0]))}: {_with_variables(in_our_words(each))}"
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         )
     )
 
 
 def _shown_name(field: str) -> str:
-    if field in ARGUMENTS:
-        return field.upper()
-    option, variable = f"--{field.replace('_', '-')}", variable_of(field)
+    return field.upper() if field in ARGUMENTS else _with_variable(f"--{field.replace('_', '-')}")
+
+
+def _with_variable(option: str) -> str:
+    variable = variable_of(option.removeprefix("--").replace("-", "_"))
     return option if variable is None else f"{option} ({variable})"
+
+
+def _with_variables(said: str) -> str:
+    """The same with the variable behind each option that came from one: nobody may have typed it."""
+    return re.sub(r"--[a-z][a-z-]*", lambda named: _with_variable(named[0]), said)
 
 
 def logs_in(command: Callable[..., Any]) -> Callable[..., Any]:

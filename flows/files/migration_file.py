@@ -26,6 +26,8 @@ _Run = TypeVar("_Run", bound=PairParameters)
 SCHEMA_ID = "layoutlift-migration-1"
 WRITTEN_BY_RUN = ("report", "metrics")
 """Fields that name a file which a run replaces."""
+_EITHER = frozenset({"since_last", "prove_again"})
+"""Fields of which a run has one at most."""
 
 
 class MigrationSettings(MigrateParameters):
@@ -119,15 +121,18 @@ class MigrationFile(BaseModel):
     ) -> Iterator[_Run]:
         """The parameters of a run over each mapping, of what `model` takes; `overrides` win over what the file says.
 
+        Of fields that do not go together, the one that the file says gives way to one that is among them.
         The files that it names to be written are those of its migrations; a run that is none `writes` none of them.
 
         Raises:
             ValidationError: the overrides don't fit.
         """
+        given = dict(overrides or {})
+        fields = model.model_fields.keys() - (() if writes else WRITTEN_BY_RUN)
+        fields -= _EITHER if any(given.get(name) for name in _EITHER) else set()
         for mapping in self.mappings:
-            fields = model.model_fields.keys() - (() if writes else WRITTEN_BY_RUN)
             said = {name: value for name, value in self._said_of(mapping).items() if name in fields}
-            yield model(**(said | dict(overrides or {})))
+            yield model(**(said | given))
 
 
 def _empty(settings: MigrationSettings) -> Iterator[str]:

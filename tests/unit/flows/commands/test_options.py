@@ -65,3 +65,10 @@ def test_a_process_alone_can_be_asked_for_in_the_environment(tmp_path: Path) -> 
     ended = CliRunner().invoke(main, command, env={"LAYOUTLIFT_STANDALONE": "1"})
     assert ended.exit_code == 2
     assert "need Prefect: leave out --standalone (LAYOUTLIFT_STANDALONE) and --dry-run" in ended.stderr
+
+
+def test_an_option_that_does_not_go_with_another_is_named_with_the_variable_that_it_came_from() -> None:
+    command = ["migrate", "/mnt/bucket", "localhost:1", "--prove-again"]
+    ended = CliRunner().invoke(main, command, env={"LAYOUTLIFT_SINCE_LAST": "1"})
+    assert ended.exit_code == 2
+    assert "--prove-again: not with --since-last (LAYOUTLIFT_SINCE_LAST), which" in ended.stderr

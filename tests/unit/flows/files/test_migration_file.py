@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 
 from flows.cli import main
-from flows.commands.mappings import overall
+from flows.commands.mappings import mappings_of, overall
 from flows.files.migration_file import MigrationFile, json_schema, load_migrations
 from flows.files.yaml_variables import expanded
 from flows.forms.parameters import MigrateParameters, VerifyParameters
@@ -159,6 +159,19 @@ def test_the_command_line_wins(file: Path) -> None:
         MigrateParameters, {"jobs": 3}
     )
     assert one.jobs == 3
+
+
+@pytest.mark.parametrize(("said", "typed"), [("since_last", "prove_again"), ("prove_again", "since_last")])
+def test_what_is_typed_takes_the_place_of_what_it_does_not_go_with(file: Path, said: str, typed: str) -> None:
+    """A file of nightly runs says `since_last`; after a loss, `verify` tells its user to type `--prove-again`."""
+    text = f"defaults: {{target: 'a:1', {said}: true}}\nmappings: [{{source: /one}}, {{source: /two}}]\n"
+    written(file, text)
+    for each in mappings_of(file, MigrateParameters, {typed: True}, writes=True):
+        assert (getattr(each, said), getattr(each, typed)) == (False, True)
+    with pytest.raises(ConfigurationError, match="--prove-again: not with --since-last"):
+        mappings_of(file, MigrateParameters, {typed: True, said: True}, writes=True)
+    (mistake,) = mistakes(file, text.replace("source: /two", f"source: /two, {typed}: true"))
+    assert "mappings.1.prove_again: not with --since-last" in mistake
 
 
 @pytest.mark.parametrize(
