@@ -128,7 +128,7 @@ class MigrationFile(BaseModel):
             ValidationError: the overrides don't fit.
         """
         given = dict(overrides or {})
-        fields = model.model_fields.keys() - (() if writes else WRITTEN_BY_RUN)
+        fields = model.model_fields.keys() - model.NOT_OF_A_FILE - set(() if writes else WRITTEN_BY_RUN)
         fields -= _EITHER if any(given.get(name) for name in _EITHER) else set()
         for mapping in self.mappings:
             said = {name: value for name, value in self._said_of(mapping).items() if name in fields}

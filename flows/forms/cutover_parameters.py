@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -22,9 +22,25 @@ WayBack = Annotated[str | None, Field(description="Write the list for the way ba
 OldReference = Annotated[str, Field(description="How users name a tag today, of {source}, {repository} and {tag}")]
 
 
+def _no_age(value: str | None) -> str | None:
+    if value is not None:
+        raise ValueError("leave it out: what is too new would stay at the source alone, and nobody would name it")
+    return value
+
+
+OlderThan = Annotated[
+    str | None,
+    Field(description="Refused here: what is too new would stay at the source alone"),
+    AfterValidator(_no_age),
+]
+
+
 class CutoverParameters(ComparingParameters):
     """Parameters of `cutover`."""
 
+    NOT_OF_A_FILE: ClassVar = frozenset({"older_than"})  # of nightly runs; without it, what is too new is missed
+
+    older_than: OlderThan = None
     frozen_for: FrozenFor = "0s"
     output: Output = []  # noqa: RUF012 - pydantic copies it
     way_back: WayBack = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import ValidationInfo, field_validator
 
@@ -101,6 +102,9 @@ class SplitParameters(Parameters):
 
 class PairParameters(SplitParameters, RunParameters, TargetParameters, PaceParameters):
     """What every run over a source and a target has."""
+
+    NOT_OF_A_FILE: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are not taken from a migration file, which says them of other runs."""
 
     target: f.Target
     rename: f.Rename = []  # noqa: RUF012 - pydantic copies it

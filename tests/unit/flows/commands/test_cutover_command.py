@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.course import cutover
+from flows.files.migration_file import load_migrations
 from flows.forms.cutover_parameters import CutoverParameters
+from flows.forms.parameters import MigrateParameters
 from tasks.oci.errors import ConfigurationError, LayoutliftError, RefusedError
 
 
@@ -41,6 +43,30 @@ def test_what_no_file_can_say_may_come_from_variables(file: Path, told: list[Cut
         ("/two", 3, "30m", ["a.csv", "b.json"]),
     ]
     assert {(each.way_back, each.old_reference) for each in told} == {("back.csv", "{tag}")}
+
+
+def test_what_is_too_new_is_proved_too_whatever_the_file_says_of_the_nightly_runs(
+    file: Path, told: list[CutoverParameters]
+) -> None:
+    """It would be in the bucket alone, which is given up; what is not brought yet is missing at the target."""
+    file.write_text(
+        "version: 1\ndefaults: {target: 'a:1', newer_than: 365d, older_than: 6h}\n"
+        "mappings: [{source: /one}, {source: /two, older_than: 8h}]\n"
+    )
+    ended = CliRunner().invoke(main, ["cutover", "-c", str(file)])
+    assert (ended.exit_code, ended.output) == (0, "")
+    assert [(each.newer_than, each.older_than) for each in told] == [("365d", None)] * 2
+    found = load_migrations(file).runs(MigrateParameters)
+    assert [each.older_than for each in found] == ["6h", "8h"]
+
+
+@pytest.mark.parametrize("by", ["option", "option beside a file", "variable"])
+def test_an_age_that_holds_back_is_refused(file: Path, told: list[CutoverParameters], by: str) -> None:
+    places = ["-c", str(file)] if by == "option beside a file" else ["/one", "a:1"]
+    option, variables = ([], {"LAYOUTLIFT_OLDER_THAN": "6h"}) if by == "variable" else (["--older-than", "6h"], {})
+    ended = CliRunner().invoke(main, ["cutover", *places, *option], env=variables)
+    assert (ended.exit_code, told) == (2, [])
+    assert "leave it out: what is too new would stay at the source alone" in ended.stderr
 
 
 @pytest.mark.parametrize(("error", "code"), [(RefusedError("written to"), 3), (ConfigurationError("no target"), 2)])
