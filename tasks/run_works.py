@@ -28,6 +28,8 @@ from tasks.stores.pacing import PacedContent
 from tasks.stores.zot_storage import served_prefix
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.ledger_ports import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.copying.repository_preparation import Preparation
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from tasks.operations.reports.results import RepositoryInventory
     from tasks.operations.source.source_graph import Census
     from tasks.operations.work.planning import CopyPolicy
-    from tasks.operations.work.repository_work import BeginWork, RepositoryWork
+    from tasks.operations.work.repository_work import BeginWork, RepositoryWork, Unit
     from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import BlobContent, LayoutReader
     from tasks.run_options import RunOptions
@@ -90,13 +92,14 @@ class Works:
         tools = CopyTools(self.source, target, self.hands, paced, self.proof)
         policy, selection = self.policy, self.selection
 
-        def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
+        def begin(inventory: RepositoryInventory, repository: str, units: Sequence[Unit]) -> RepositoryWork:
             chosen = (*self.options.choice_settings, *marked_of(inventory, selection))
             settings = settings_mark(repository, chosen, policy.untagged, policy.referrers, policy.depth)
             if self.options.since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 done = UnchangedWork(inventory, repository, target.host, self.ledger)
                 return RememberedWork(done, repository, self.ledger, None, selection)
-            self.preparation.prepare(repository)
+            if units:
+                self.preparation.prepare(repository)
             state = self.preparation.state(repository)
             listed = listed_tags(target, repository, self.ledger, target.profile.lists_lag)
             work = CopyWork(tools, inventory, repository, policy, self.ledger, listed=listed, state=state)
@@ -108,13 +111,13 @@ class Works:
         """Says what a migration would do."""
         lists = ReferrerLists(target)
 
-        def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
+        def begin(inventory: RepositoryInventory, repository: str, units: Sequence[Unit]) -> RepositoryWork:
             state = self.preparation.state(repository)
             others = OtherLayouts(self.source, self.ledger, repository, inventory.path)
             listed = listed_tags(target, repository, self.ledger, target.profile.lists_lag)
             planner = TagPlanner(target, repository, self.policy, self.ledger, others, listed=listed, state=state)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
-            announced = self.preparation.announce(inventory.path, repository)
+            announced = self.preparation.announce(inventory.path, repository) if units else ()
             work = PlanWork(
                 inventory,
                 graph,
@@ -144,7 +147,7 @@ class Works:
         """Compares the target with the source."""
         lists, policy = ReferrerLists(target), replace(self.policy, depth=self.options.proved_depth)
 
-        def begin(inventory: RepositoryInventory, repository: str) -> RepositoryWork:
+        def begin(inventory: RepositoryInventory, repository: str, _: Sequence[Unit]) -> RepositoryWork:
             verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands, proof=self.proof)
             tags = target.list_tags(repository) or frozenset()
             return VerifyWork(inventory, repository, verifier, lists, policy, host=target.host, target_tags=tags)
@@ -155,7 +158,7 @@ class Works:
         """Looks at the source as a zot would that serves it in place."""
         prefix, repeated = served_prefix(self.options.source), RepeatedContent()
 
-        def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
+        def begin(inventory: RepositoryInventory, *_: object) -> RepositoryWork:
             depth = self.policy.depth
             graph = SourceGraph(self.source, inventory.path, depth, self.hands, proof=self.proof)
             served = read_served_layout(self.source, inventory.path, prefix)
@@ -166,7 +169,7 @@ class Works:
     def check(self) -> BeginWork:
         """Looks at the source alone."""
 
-        def begin(inventory: RepositoryInventory, _: str) -> RepositoryWork:
+        def begin(inventory: RepositoryInventory, *_: object) -> RepositoryWork:
             graph = SourceGraph(self.source, inventory.path, self.policy.depth, self.hands, proof=self.proof)
             return CheckWork(inventory, graph, self.census, self.options.proved_depth)
 

@@ -1,6 +1,6 @@
 """The engine between a source in a folder and a target in memory: the work on one repository, and whole runs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from tasks.operations.running.source_survey import RunJob
 from tasks.operations.running.tree_run import TreeRun
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.planning import CopyPolicy
-from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.repository_work import Unit, units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH
@@ -70,6 +70,7 @@ class Engine:
     rename: tuple[str, ...] = ()
     selection: Selection | None = None
     profile: RegistryProfile = GENERIC
+    preflight: Callable[[str], tuple[str, str] | None] = lambda _: None
     wrap: Callable[[Any], Any] = lambda source: source
     stop: Stop = field(default_factory=Stop)
     results: list[TagResult] = field(default_factory=list)
@@ -115,11 +116,12 @@ class Engine:
         tools = CopyTools(source, self.target, hands, lambda content: content)
         address = TargetAddress.parse("registry.example")
         selection = self.selection or Selection.parse(self.include, self.exclude)
-        job = RunJob(address, "root", self.policy, selection, Renames.parse(self.rename), self.profile)
+        renames = Renames.parse(self.rename)
+        job = RunJob(address, "root", self.policy, selection, renames, self.profile, self.preflight)
         self.results.clear()
         self._log = RunLog(self, Progress(), self.stop, fail_fast=self.policy.fail_fast)
 
-        def begin(inventory: RepositoryInventory, name: str) -> CopyWork:
+        def begin(inventory: RepositoryInventory, name: str, _: Sequence[Unit]) -> CopyWork:
             listed = listed_tags(self.target, name, self.ledger, self.profile.lists_lag)
             return CopyWork(tools, inventory, name, self.policy, self.ledger, listed=listed, state=MADE_BY_A_PUSH)
 

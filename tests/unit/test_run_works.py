@@ -1,6 +1,6 @@
 """What runs take for done with --since-last, and what their rate holds back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,9 +20,9 @@ from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.source_graph import Census
 from tasks.operations.work.planning import CopyPolicy, Untagged
-from tasks.operations.work.repository_work import RepositoryWork, units_of
+from tasks.operations.work.repository_work import RepositoryWork, Unit, units_of
 from tasks.operations.work.spare_hands import SpareHands
-from tasks.registry_ports import MADE_BY_A_PUSH
+from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories, RepositoryState
 from tasks.run_options import RunOptions
 from tasks.run_works import Works
 from tasks.stores import pacing
@@ -45,21 +45,21 @@ class Runs:
 
     def __init__(self, root: Path) -> None:
         self.source, self.target, self.ledger = LayoutDirectory(root), Target(), LedgerStore(MemoryLines())
-        self.hands = SpareHands(1)
+        self.hands, self.preparation = SpareHands(1), Preparation()
 
     def works(self, options: RunOptions) -> Works:
-        shared = Census(), Progress(), Pace(None, Stop()), Preparation()
+        shared = Census(), Progress(), Pace(None, Stop()), self.preparation
         return Works(self.source, options, options.selection, self.hands, self.ledger, *shared)
 
     def do(self, options: RunOptions, inventory: RepositoryInventory, repository: str) -> list[Outcome | None]:
-        work = self.works(options).migrate(self.target)(inventory, repository)
         units = units_of(inventory, inventory.tags, options.policy)
+        work = self.works(options).migrate(self.target)(inventory, repository, units)
         outcomes = [result.outcome for unit in units for result in work.execute(unit)]
         assert work.finish() == []
         return outcomes
 
     def asks_target(self, options: RunOptions, inventory: RepositoryInventory, repository: str) -> bool:
-        return self.works(options).migrate(self.target)(inventory, repository).asks_target
+        return self.works(options).migrate(self.target)(inventory, repository, ()).asks_target
 
 
 @pytest.fixture
@@ -119,8 +119,9 @@ def test_a_layout_is_spared_only_as_long_as_time_makes_no_other_choice_of_it(tmp
 
     def spared(options: RunOptions) -> bool:
         chosen = plan_selection(inventory, options.selection)
-        work = runs.works(options).migrate(runs.target)(inventory, "app")
-        for unit in units_of(inventory, chosen, options.policy):
+        units = units_of(inventory, chosen, options.policy)
+        work = runs.works(options).migrate(runs.target)(inventory, "app", units)
+        for unit in units:
             assert {result.code for result in work.execute(unit)} == {None}
         assert work.finish() == []
         assert runs.target.list_tags("app") >= {entry.tag for entry in chosen}
@@ -138,6 +139,37 @@ def test_what_was_brought_to_another_repository_is_no_reason_to_leave_a_layout_o
     inventory = enumerate_repository(runs.source, "app")
     runs.do(OPTIONS, inventory, "app")
     assert runs.asks_target(OPTIONS, inventory, "renamed")
+
+
+class Keeper:
+    """Of a registry where no push makes a repository."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def state(self, repository: str) -> RepositoryState:
+        return RepositoryState(exists=repository in self.made, immutable_tags=False)
+
+    def create(self, repository: str, _: NewRepositories) -> None:
+        self.made.append(repository)
+
+
+def test_a_repository_is_made_only_for_what_is_brought(runs: Runs) -> None:
+    """Of 400, of which 50 were pushed to this year, a year brings 50, and the others are no use empty."""
+    keeper, options = Keeper(), replace(OPTIONS, since_last=False)
+    runs.preparation = Preparation(keeper, NewRepositories())
+    inventory = enumerate_repository(runs.source, "app")
+    units = units_of(inventory, inventory.tags, OPTIONS.policy)
+
+    def begun(kind: str, chosen: Sequence[Unit]) -> tuple[list[str], list[str]]:
+        work = getattr(runs.works(options), kind)(runs.target)(inventory, "app", chosen)
+        return [finding.code for finding in work.finish()], list(keeper.made)
+
+    assert begun("plan", ()) == ([], [])
+    assert begun("migrate", ()) == ([], [])
+    assert begun("plan", units) == (["to_create"], [])
+    assert begun("migrate", units) == ([], ["app"])
+    assert begun("plan", units) == ([], ["app"])
 
 
 RATE = 10_000.0
@@ -185,8 +217,9 @@ def seconds(root: Path, clock: Clock, target: MemoryTarget, kind: str, pace: Pac
     begin: Any = works.check() if kind == "check" else getattr(works, kind)(target)
     inventory = enumerate_repository(source, "app")
     started = clock.now
-    work: RepositoryWork = begin(inventory, "app")
-    results = [r for unit in units_of(inventory, inventory.tags, options.policy) for r in work.execute(unit)]
+    units = units_of(inventory, inventory.tags, options.policy)
+    work: RepositoryWork = begin(inventory, "app", units)
+    results = [r for unit in units for r in work.execute(unit)]
     hands.close()
     assert [result.code for result in results] == [None]
     return clock.now - started

@@ -60,11 +60,11 @@ class RepositoryOpener:
         selected, unread = self._selected(inventory, patient=patient)
         self._log.note_fitting(left_by_age(inventory, selection, selected))
         inventory = replace(inventory, findings=(*inventory.findings, *unread))
+        units = units_of(inventory, selected, self._job.policy)
         with self._hands.one():
-            work = self._begin_work(inventory, repository.place)
+            work = self._begin_work(inventory, repository.place, units)
         absent = absent_of(inventory, selection)
         unordered = (*not_ordered(repository.path, selected, selection.newest), *undated(inventory, selection))
-        units = units_of(inventory, selected, self._job.policy)
         short_lived = untagged_may_go(inventory, units, self._job.policy, self._job.profile)
         self._log.note_all((*inventory.findings, *absent, *unordered, *self._left(inventory), *short_lived))
         if not work.asks_target:

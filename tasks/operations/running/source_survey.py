@@ -11,7 +11,12 @@ from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
-from tasks.operations.choosing.fitting_patterns import excludes_fitting, patterns_fitting
+from tasks.operations.choosing.fitting_patterns import (
+    excludes_fitting,
+    fitting_patterns,
+    left_by_age,
+    patterns_fitting,
+)
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, tagless
 from tasks.operations.reports.results import Outcome, TagResult
@@ -20,7 +25,7 @@ from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.looking_again import look_again
 from tasks.operations.source.split_source import SplitSource, layouts_of
 from tasks.operations.work.concurrency import map_in_rounds
-from tasks.operations.work.planning import CopyPolicy, NamePlan, Untagged, plan_names
+from tasks.operations.work.planning import CopyPolicy, NamePlan, Untagged, plan_names, plan_untagged
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -250,20 +255,28 @@ class Surveyor:
             return error
 
     def _refuse(self, path: str, code: str, message: str) -> int:
-        """Every selected tag of a layout without a name at the target is refused, each by itself; how many."""
-        self._log.note(Finding(path, code, message))
-        selection = self._job.selection
+        """Every selected tag of a layout without a place at the target is refused, each by itself; how many.
+
+        Where nothing of it was to be brought, it needs none.
+        """
+        selection, lacking = self._job.selection, Finding(path, code, message)
         try:
             inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
+            self._log.note_fitting(fitting_patterns(inventory, selection, self._log.fitting))
             selected = plan_selection(inventory, selection)
         except LayoutliftError as error:
-            self._log.note(Finding(path, error.code, str(error)))
+            self._log.note_all((lacking, Finding(path, error.code, str(error))))
             return 0
-        self._log.note_all((*inventory.findings, *absent_of(inventory, selection)))
+        self._log.note_fitting(left_by_age(inventory, selection, selected))
         named: list[tuple[str | None, str | None, str | None]] = [
             (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
         ]
         named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
+        if named or plan_untagged(inventory, self._job.policy):
+            self._log.note(lacking)
+        elif not inventory.tags:
+            self._note_tagless({path: len(inventory.untagged)})
+        self._log.note_all((*inventory.findings, *absent_of(inventory, selection)))
         for entry in named:
             self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))
         return len(named)

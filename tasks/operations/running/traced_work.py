@@ -58,4 +58,4 @@ class TracedWork(WrappedWork):
 
 def traced(begin: BeginWork, tracer: Tracer) -> BeginWork:
     """The function that begins work on a repository, with spans around that work."""
-    return lambda inventory, repository: TracedWork(begin(inventory, repository), tracer)
+    return lambda inventory, repository, units: TracedWork(begin(inventory, repository, units), tracer)

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.selection import Selection
     from tasks.ports import Finding
 
-    BeginWork: TypeAlias = Callable[[RepositoryInventory, str], "RepositoryWork"]
-    """What begins the work on a repository, given what its layout holds and its name at the target."""
+    BeginWork: TypeAlias = Callable[[RepositoryInventory, str, Sequence["Unit"]], "RepositoryWork"]
+    """What begins the work on a repository, given what its layout holds, its name at the target, and all to do."""
 
 logger = logging.getLogger(__name__)
 

@@ -2,13 +2,21 @@
 
 import tracemalloc
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from tasks.operations.choosing.by_age import Ages
+from tasks.operations.choosing.fitting_patterns import LEFT_BY_AGE
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.registry_ports import RepositoryState
 from tests.support.engine import Engine
-from tests.support.layouts import LayoutBuilder
+from tests.support.layouts import LayoutBuilder, dated_image
 from tests.support.memory_stores import MemorySource, MemoryTarget
 
 
@@ -115,6 +123,42 @@ def test_repositories_that_are_refused_for_their_names_are_counted_if_a_tag_of_t
         layout.write()
     with Engine(tmp_path, MemoryTarget(), CopyPolicy(strict_names=True), include=("**:v*",)).run() as tree:
         assert tree.survey().refused == 1
+
+
+HAS_NONE: Any = SimpleNamespace(state=lambda _: RepositoryState(exists=False, immutable_tags=False))
+MISSING = Preparation(HAS_NONE).refusal
+
+
+@pytest.mark.parametrize(
+    ("untagged", "exclude", "expected"),
+    [
+        (Untagged.NONE, ("tagged:*",), {("tagless", "no_tags"), ("empty", "empty_index")}),
+        (Untagged.NONE, ("tagless", "empty"), {("tagged", "repository_missing")}),
+        (Untagged.ALL, (":*", "empty"), {("tagged", "repository_missing"), ("tagless", "repository_missing")}),
+    ],
+)
+def test_a_repository_of_which_nothing_is_chosen_need_not_be_at_the_target(
+    root: Path, untagged: Untagged, exclude: tuple[str, ...], expected: set[tuple[str, str]]
+) -> None:
+    made = Engine(root, MemoryTarget(), CopyPolicy(untagged=untagged), exclude=exclude, preflight=MISSING)
+    outcomes, findings = made.copy()
+    assert findings == expected
+    assert outcomes == ({"tagged:v1": "repository_missing"} if "tagless" in exclude else {})
+
+
+def test_a_repository_that_has_nothing_of_the_age_need_not_be_at_the_target(tmp_path: Path) -> None:
+    """Of hundreds that nobody pushes to any more, each would have the run end with a problem."""
+    now = datetime.now(UTC)
+    for name, age in {"dead": 900, "used": 20}.items():
+        layout = LayoutBuilder(tmp_path / name)
+        dated_image(layout, "v1", now - timedelta(days=age))
+        layout.write()
+    selection = Selection.parse(["**:v1"], ages=Ages(86_400.0 * 365, None, now.timestamp()))
+    made = Engine(tmp_path, MemoryTarget(), selection=selection, preflight=MISSING)
+    assert made.copy() == ({"used:v1": "repository_missing"}, {("used", "repository_missing")})
+    made = Engine(tmp_path / "dead", MemoryTarget(), selection=selection, preflight=MISSING)
+    assert made.copy() == ({}, set())
+    assert made.fitting == {"**:v1", LEFT_BY_AGE}, "the pattern fits, which is no mistyped one"
 
 
 def test_a_survey_takes_less_than_a_kilobyte_for_each_of_very_many_layouts(tmp_path: Path) -> None:

@@ -38,4 +38,4 @@ class Work(RepositoryWork):
 def test_whether_the_target_was_asked_is_told_of_followed_work_too(asks_target: bool) -> None:
     """Otherwise a run names a moment at which both sides were equal without having asked the target."""
     work = Work(asks_target=asks_target)
-    assert traced(lambda *_: work, NoTracer())(work.inventory, "app").asks_target is asks_target
+    assert traced(lambda *_: work, NoTracer())(work.inventory, "app", ()).asks_target is asks_target
