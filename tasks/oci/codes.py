@@ -25,6 +25,7 @@ class Remark(StrEnum):
     # what was asked for
     NOT_ORDERED = "not_ordered"
     NOT_DATED = "not_dated"
+    TOO_NEW = "too_new"
     NONE_OF_AGE = "none_of_age"
     RENAME_UNUSED = "rename_unused"
     INCLUDE_UNUSED = "include_unused"

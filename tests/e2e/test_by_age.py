@@ -37,7 +37,7 @@ def test_an_age_chooses_alike_in_all_that_is_done_and_leaves_at_the_target_what_
     expected = {"recent", "old", f"{digests['old'].replace(':', '-')}.sig"}
     assert layoutlift.plan(source, target, *QUARANTINE).outcomes == {f"app:{tag}": "to_copy" for tag in expected}
     ended = layoutlift.migrate(source, target, *QUARANTINE)
-    assert (ended.report["run"]["options"]["older_than"], ended.findings) == (21_600, set())
+    assert (ended.report["run"]["options"]["older_than"], ended.findings) == (21_600, {("app", "too_new")})
     assert there.tags == expected
     assert set(layoutlift.verify(source, target, *QUARANTINE).outcomes) == {f"app:{tag}" for tag in expected}
     year = ("--newer-than", "365d")
@@ -91,7 +91,7 @@ def test_what_nothing_dates_passes_no_quarantine_and_is_named(
     source, target = tmp_path / "s", f"{docker_registry.host}/{prefix}"
     for _ in range(2):
         ended = layoutlift.migrate(source, target, *QUARANTINE, "--since-last", code=1)
-        assert ended.findings == {("app", "age_unknown"), ("silent", "age_unknown")}
+        assert ended.findings == {("app", "too_new"), ("app", "age_unknown"), ("silent", "age_unknown")}
         assert "undated" not in RepositoryView(docker_registry, f"{prefix}/app").tags
         assert not RepositoryView(docker_registry, f"{prefix}/silent").tags
     ended = layoutlift.migrate(source, target, "--newer-than", "365d", "--include", "app")

@@ -81,6 +81,26 @@ def undated(inventory: RepositoryInventory, selection: Selection) -> tuple[Findi
     return (Finding(inventory.path, AgeUnknownError.code, message),)
 
 
+def too_new(inventory: RepositoryInventory, selection: Selection) -> tuple[Finding, ...]:
+    """A remark on how many tags stay behind because they are not old enough yet; what has no time is `undated`."""
+    ages = selection.ages
+    if ages is None or ages.older_than is None:
+        return ()
+    young = {digest for digest, made in inventory.made.items() if ages.now - made < ages.older_than}
+    tags = [entry for entry in inventory.tags if entry.descriptor.digest in young]
+    held = images_of([entry for entry in tags if selection.matches(inventory.path, entry.tag)])
+    if not held:
+        return ()
+    are = "is" if len(held) == 1 else "are"
+    message = f"{counted(len(held), 'tag')} {are} too new yet: {_named(held)}"
+    return (Finding(inventory.path, Remark.TOO_NEW, message),)
+
+
+def told_of_ages(inventory: RepositoryInventory, selection: Selection) -> tuple[Finding, ...]:
+    """What a run says of the ages in a repository."""
+    return (*undated(inventory, selection), *too_new(inventory, selection))
+
+
 def _named(entries: Sequence[TagEntry]) -> str:
     names = ", ".join(entry.tag or "" for entry in entries[:_SHOWN])
     return names if len(entries) <= _SHOWN else f"{names} and {len(entries) - _SHOWN} more"

@@ -65,6 +65,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "not_ordered": "Leave them behind with --exclude if they are not wanted, or choose another --order-by.",
         "age_unknown": "Bring them by a run without --newer-than and --older-than, or leave them out with --exclude.",
         "not_dated": "Leave them behind with --exclude if they are not wanted.",
+        "too_new": "Nothing to do: a later run brings them when they are of age, and one without --older-than now.",
         "none_of_age": "Nothing to do, unless --newer-than or --older-than is mistyped: 7m are minutes, 7d days.",
         "not_a_manifest": "Nothing to do: registries have no place for it, and no tag names it.",
         "not_a_layout": "Nothing to do, unless these files were meant to be layouts: unpack archives, and see what "

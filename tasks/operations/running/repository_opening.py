@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.by_age import undated
+from tasks.operations.choosing.by_age import told_of_ages
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
 from tasks.operations.choosing.fitting_patterns import fitting_patterns, left_by_age
 from tasks.operations.choosing.newest import not_ordered
@@ -64,7 +64,7 @@ class RepositoryOpener:
         with self._hands.one():
             work = self._begin_work(inventory, repository.place, units)
         absent = absent_of(inventory, selection)
-        unordered = (*not_ordered(repository.path, selected, selection.newest), *undated(inventory, selection))
+        unordered = (*not_ordered(repository.path, selected, selection.newest), *told_of_ages(inventory, selection))
         short_lived = untagged_may_go(inventory, units, self._job.policy, self._job.profile)
         self._log.note_all((*inventory.findings, *absent, *unordered, *self._left(inventory), *short_lived))
         if not work.asks_target:

@@ -10,6 +10,7 @@ from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
+from tasks.operations.choosing.by_age import told_of_ages
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
 from tasks.operations.choosing.fitting_patterns import (
     excludes_fitting,
@@ -276,7 +277,8 @@ class Surveyor:
             self._log.note(lacking)
         elif not inventory.tags:
             self._note_tagless({path: len(inventory.untagged)})
-        self._log.note_all((*inventory.findings, *absent_of(inventory, selection)))
+        ages = told_of_ages(inventory, selection)
+        self._log.note_all((*inventory.findings, *absent_of(inventory, selection), *ages))
         for entry in named:
             self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))
         return len(named)

@@ -9,7 +9,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import AgeUnknownError
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import referrers_tag
-from tasks.operations.choosing.by_age import Ages, plan_of_age, undated
+from tasks.operations.choosing.by_age import Ages, plan_of_age, too_new, undated
 from tasks.operations.choosing.chosen_tags import plan_chosen, plan_selection
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.choosing.selection import Selection
@@ -86,6 +86,20 @@ def test_what_nothing_dates_counts_as_just_made_and_is_named() -> None:
         [problem] = undated(found, selection)
         assert (problem.code, is_harmful(problem)) == ("age_unknown", True)
         assert "main, edge" in problem.message
+
+
+def test_a_quarantine_says_how_many_tags_it_holds_back() -> None:
+    """Whoever waits for an image, and whoever wonders at an early end of the run, learns of it from the report."""
+    signature = f"{referrers_tag(digest('a'))}.sig"
+    contents = {"1.4.0": "a", "1.4": "a", "main": "x", "mid": "b", "old": "c", signature: "s"}
+    found = inventory(contents, a=10.0, b=50.0, c=100.0)
+    [remark] = too_new(found, selected(None, 60.0))
+    assert (remark.path, remark.code, is_harmful(remark)) == ("app", "too_new", False)
+    assert remark.message == "3 tags are too new yet: 1.4.0, 1.4, mid"
+    [remark] = too_new(found, selected(80.0, 60.0, include=[":mid"]))
+    assert remark.message == "1 tag is too new yet: mid"
+    for selection in (selected(None, 5.0), selected(5.0), selected(None, 60.0, include=[":main"]), Selection.parse()):
+        assert too_new(found, selection) == (), "nothing is, or its time is not known, which is named for itself"
 
 
 def test_only_what_the_patterns_choose_is_named_and_not_all_of_much() -> None:

@@ -161,6 +161,18 @@ def test_a_repository_that_has_nothing_of_the_age_need_not_be_at_the_target(tmp_
     assert made.fitting == {"**:v1", LEFT_BY_AGE}, "the pattern fits, which is no mistyped one"
 
 
+def test_what_an_age_holds_back_is_named_wherever_it_was_to_go(tmp_path: Path) -> None:
+    """It would be a problem of the run, or a remark, if its repository were there."""
+    layout, now = LayoutBuilder(tmp_path / "app"), datetime.now(UTC)
+    dated_image(layout, "fresh", now)
+    layout.image("undated", layers=[b"undated"])
+    layout.write()
+    selection = Selection.parse(ages=Ages(None, 3_600.0, now.timestamp()))
+    for preflight in (MISSING, lambda _: None):
+        made = Engine(tmp_path, MemoryTarget(), selection=selection, preflight=preflight)
+        assert made.copy() == ({}, {("app", "too_new"), ("app", "age_unknown")})
+
+
 def test_a_survey_takes_less_than_a_kilobyte_for_each_of_very_many_layouts(tmp_path: Path) -> None:
     many = 3_000
     files = {f"team{n}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for n in range(many)}
