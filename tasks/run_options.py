@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -97,15 +98,19 @@ class RunOptions:
 
     @property
     def selection(self) -> Selection:
-        """Which tags the run is about; a list of them is read each time. A part counts ages as its whole run does.
+        """Which tags the run is about; a list of them is read each time.
 
         Raises:
             ConfigurationError: a pattern or list can't be used.
         """
-        moment, ages = None if self.shard is None else self.shard.moment, self.ages
-        if ages is not None and moment is not None:
-            ages = replace(ages, now=moment)
-        return Selection.parse(self.include, self.exclude, self.newest, read_exact_list(self.tags_from), ages)
+        listed = read_exact_list(self.tags_from)
+        return Selection.parse(self.include, self.exclude, self.newest, listed, self.counted_ages)
+
+    @property
+    def counted_ages(self) -> Ages | None:
+        """Which ages are asked for, from the moment that counts: a part has that of its whole run."""
+        moment = None if self.shard is None else self.shard.moment
+        return self.ages if self.ages is None or moment is None else replace(self.ages, now=moment)
 
     @property
     def leaves_out(self) -> bool:
@@ -158,9 +163,10 @@ def _shown_choice(options: RunOptions) -> dict[str, Any]:
     shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
     if options.newest is not None:
         shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
-    if options.ages is not None:
-        ages = {"newer_than": options.ages.newer_than, "older_than": options.ages.older_than}
-        shown |= {name: seconds for name, seconds in ages.items() if seconds is not None}
+    if (ages := options.counted_ages) is not None:
+        limits = {"newer_than": ages.newer_than, "older_than": ages.older_than}
+        shown |= {name: seconds for name, seconds in limits.items() if seconds is not None}
+        shown["ages_from"] = datetime.fromtimestamp(ages.now, UTC).isoformat(timespec="seconds")
     named = ("source_name", "tags_from", "split_by_name", "flatten")
     access = ("endpoint_url", "request_payer", "no_sign_request", "since_last")
     return shown | {n: getattr(options, n) for n in (*named, *access) if getattr(options, n)}

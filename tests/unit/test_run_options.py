@@ -80,12 +80,17 @@ def test_a_run_with_all_tags_is_about_the_whole_source_whatever_they_are_called_
     assert not MigrateParameters(source="/mnt/bucket", target="registry.example", **given).to_options().leaves_out
 
 
-def test_a_report_says_which_ages_were_asked_for_in_seconds() -> None:
-    shown = shown_options(replace(PLAIN, ages=Ages(86_400.0, 3_600.0, 5_000_000.0)))
+def test_a_report_says_which_ages_were_asked_for_in_seconds_and_from_which_moment() -> None:
+    """That lies before the beginning of a run that waited for its lock, and before that of a part."""
+    options = replace(PLAIN, ages=Ages(86_400.0, 3_600.0, 5_000_000.9))
+    shown = shown_options(options)
     assert (shown["newer_than"], shown["older_than"]) == (86_400.0, 3_600.0)
-    assert shown.keys() - shown_options(PLAIN).keys() == {"newer_than", "older_than"}
+    assert shown["ages_from"] == "1970-02-27T20:53:20+00:00"
+    assert shown.keys() - shown_options(PLAIN).keys() == {"newer_than", "older_than", "ages_from"}
+    part = replace(options, shard=Shard("run", 1, ("app",), moment=4_999_999.0))
+    assert shown_options(part)["ages_from"] == "1970-02-27T20:53:19+00:00"
     one = shown_options(replace(PLAIN, ages=Ages(86_400.0, None, 5_000_000.0)))
-    assert one.keys() - shown_options(PLAIN).keys() == {"newer_than"}
+    assert one.keys() - shown_options(PLAIN).keys() == {"newer_than", "ages_from"}
 
 
 def test_another_age_is_another_choice_and_another_moment_is_not() -> None:
