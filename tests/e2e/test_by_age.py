@@ -89,11 +89,14 @@ def test_what_nothing_dates_passes_no_quarantine_and_is_named(
     silent.image("v1", layers=[b"1"])
     silent.write()
     source, target = tmp_path / "s", f"{docker_registry.host}/{prefix}"
+    requests = []
     for _ in range(2):
         ended = layoutlift.migrate(source, target, *QUARANTINE, "--since-last", code=1)
+        requests.append(ended.totals["requests"])
         assert ended.findings == {("app", "too_new"), ("app", "age_unknown"), ("silent", "age_unknown")}
         assert "undated" not in RepositoryView(docker_registry, f"{prefix}/app").tags
         assert not RepositoryView(docker_registry, f"{prefix}/silent").tags
+    assert requests[1] == 1 < requests[0], "the mark of a layout has what was chosen, so no more is asked of it"
     ended = layoutlift.migrate(source, target, "--newer-than", "365d", "--include", "app")
     assert ended.findings == {("app", "not_dated")}
     assert ended.outcomes["app:undated"] == "copied"
