@@ -27,9 +27,10 @@ class NotedTags:
     policy: CopyPolicy
 
     def is_ours(self, tag: str, digest: Digest) -> bool:
-        """Whether an earlier run wrote this very content under the tag."""
+        """Whether an earlier run wrote this very content under the tag, or was about to and may have been killed."""
         noted = self.ledger.entry(self.repository, tag)
-        return noted is not None and noted.digest == digest
+        is_noted = noted is not None and noted.digest == digest
+        return is_noted or self.ledger.may_have_brought(self.repository, tag, digest, layout=self.layout)
 
     def is_proved(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> bool:
         """Whether a run proved, as deep as this one is to, that the tag is there with these referrers."""

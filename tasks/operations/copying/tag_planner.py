@@ -110,7 +110,7 @@ class TagPlanner:
     def backup_of(self, tag: str, plan: TagPlan) -> str | None:
         """Under which tag what is overwritten is to be kept; what an earlier run wrote needs no backup."""
         noted = self._ledger.entry(self._repository, tag)
-        is_ours = noted is not None and noted.digest == plan.seen
+        is_ours = not plan.is_theirs or (noted is not None and noted.digest == plan.seen)
         return None if is_ours else self._policy.backup_of(tag)
 
     def wrong_with_backup(self, name: str, own: Collection[str | None], replaced: Digest | None) -> str | None:

@@ -965,6 +965,21 @@ def test_a_tag_that_a_killed_run_wrote_is_ours_though_the_source_has_moved_since
     assert outcomes(made) == {"v1": "conflict"}, "who moves it back by hand means it"
 
 
+def test_what_a_killed_run_wrote_needs_no_backup_though_the_source_has_moved_since(layout: LayoutBuilder) -> None:
+    """The source had it; the backup's tag is taken besides, so that the tag would never follow."""
+    image = layout.image("v1", layers=[b"layer"])
+    layout.image("old-v1", layers=[b"another of ours"])
+    target = Scripted()
+    write_without_an_answer(target, layout.blob_path(image).read_bytes())
+    made = engine(layout, target, backup_tag="old-{tag}")
+    assert outcomes(made)["v1"] == "unexpected_answer"
+    layout.entries.pop(0)
+    moved = layout.image("v1", layers=[b"another"])
+    layout.write()
+    assert outcomes(made) == {"v1": "copied", "old-v1": "up_to_date"}
+    assert target.resolve_manifest("app", "v1") == moved["digest"]
+
+
 def test_what_was_just_read_is_not_asked_for_again(layout: LayoutBuilder) -> None:
     layout.image("v1", layers=[b"layer"])
     target = Scripted()

@@ -30,6 +30,7 @@ from tasks.run_options import RunOptions
 from tasks.run_works import Works
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Pace, Stop
+from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
@@ -256,6 +257,23 @@ def test_a_backup_whose_tag_gets_too_long_is_refused_by_the_plan_and_by_the_migr
     assert planned(made) == ["backup_refused"]
     assert made.copy()[0] == {f"app:{long}": "backup_refused"}
     assert made.target.list_tags("app") == {long}
+
+
+def test_what_a_killed_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"first"])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}"))
+    made.copy()
+    made.forget()
+    made.ledger.note_coming("app", "v1", image["digest"], layout="app")
+    made.ledger = LedgerStore(made.lines)
+    made.target.push_manifest("app", "old-v1", RemoteManifest(THEIRS, OCI_INDEX))
+    layout.entries.clear()
+    layout.image("v1", layers=[b"moved"])
+    layout.write()
+    assert planned(made) == ["to_copy"]
+    assert made.copy()[0] == {"app:v1": "copied"}
 
 
 def test_what_an_earlier_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> None:
