@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.oci.codes import Remark
+from tasks.oci.codes import Refused, Remark
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
@@ -258,7 +258,8 @@ class Surveyor:
     def _refuse(self, path: str, code: str, message: str) -> int:
         """Every selected tag of a layout without a place at the target is refused, each by itself; how many.
 
-        Where nothing of it was to be brought, it needs none.
+        Where nothing of it was to be brought, no repository is missed; two that have one name are named all the same,
+        as one of them may have brought what is there.
         """
         selection, lacking = self._job.selection, Finding(path, code, message)
         try:
@@ -273,7 +274,7 @@ class Surveyor:
             (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
         ]
         named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
-        if named or plan_untagged(inventory, self._job.policy):
+        if named or plan_untagged(inventory, self._job.policy) or code != Refused.REPOSITORY_MISSING:
             self._log.note(lacking)
         elif not inventory.tags:
             self._note_tagless({path: len(inventory.untagged)})
