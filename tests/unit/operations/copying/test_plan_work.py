@@ -313,8 +313,9 @@ def proved_again(made: Engine, told: list[Finding] | None = None) -> list[tuple[
     shared = Census(), Progress(), Pace(None, Stop()), Preparation()
     works = Works(source, options, options.selection, hands, made.ledger, *shared)
     inventory = enumerate_repository(source, "app")
-    work = works.plan(cast("RegistryStore", made.target))(inventory, "app")
-    results = [r for unit in units_of(inventory, inventory.tags, options.policy) for r in work.execute(unit)]
+    units = units_of(inventory, inventory.tags, options.policy)
+    work = works.plan(cast("RegistryStore", made.target))(inventory, "app", units)
+    results = [result for unit in units for result in work.execute(unit)]
     hands.close()
     if told is not None:
         told += work.finish()
