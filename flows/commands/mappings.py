@@ -92,7 +92,7 @@ def _refuse_scale(given: Iterable[str], fields: Collection[str]) -> None:
 def mappings_of(path: Path, model: type[_Pair], given: dict[str, Any], *, writes: bool) -> list[_Pair]:
     """What each mapping of the file says, with the options of the command line in place of that.
 
-    Those that a mapping names to be written are left alone unless its run `writes` them.
+    Files that a mapping names to be written are left alone unless its run `writes` them.
 
     Raises:
         ConfigurationError: the file can't be used, or an option beside it.

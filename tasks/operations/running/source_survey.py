@@ -258,8 +258,8 @@ class Surveyor:
     def _refuse(self, path: str, code: str, message: str) -> int:
         """Every selected tag of a layout without a place at the target is refused, each by itself; how many.
 
-        Where nothing of it was to be brought, no repository is missed; two that have one name are named all the same,
-        as one of them may have brought what is there.
+        Where nothing of it was to be brought, no repository is missed. A name that can't be had is said all the same:
+        of two layouts that share one, this one may have brought what is there.
         """
         selection, lacking = self._job.selection, Finding(path, code, message)
         try:

@@ -259,6 +259,16 @@ def test_a_backup_whose_tag_gets_too_long_is_refused_by_the_plan_and_by_the_migr
     assert made.target.list_tags("app") == {long}
 
 
+def assert_moves_without_a_backup(made: Engine, layout: LayoutBuilder) -> None:
+    """The tag follows the source, though others have the backup's: the source had what is overwritten."""
+    made.target.push_manifest("app", "old-v1", RemoteManifest(THEIRS, OCI_INDEX))
+    layout.entries.clear()
+    layout.image("v1", layers=[b"moved"])
+    layout.write()
+    assert planned(made) == ["to_copy"]
+    assert made.copy()[0] == {"app:v1": "copied"}
+
+
 def test_what_a_killed_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> None:
     layout = LayoutBuilder(tmp_path / "app")
     image = layout.image("v1", layers=[b"first"])
@@ -268,12 +278,7 @@ def test_what_a_killed_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> 
     made.forget()
     made.ledger.note_coming("app", "v1", image["digest"], layout="app")
     made.ledger = LedgerStore(made.lines)
-    made.target.push_manifest("app", "old-v1", RemoteManifest(THEIRS, OCI_INDEX))
-    layout.entries.clear()
-    layout.image("v1", layers=[b"moved"])
-    layout.write()
-    assert planned(made) == ["to_copy"]
-    assert made.copy()[0] == {"app:v1": "copied"}
+    assert_moves_without_a_backup(made, layout)
 
 
 def test_what_an_earlier_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> None:
@@ -282,12 +287,7 @@ def test_what_an_earlier_run_wrote_is_planned_without_a_backup(tmp_path: Path) -
     layout.write()
     made = Engine(tmp_path, MemoryTarget(), CopyPolicy(on_conflict=OnConflict.OVERWRITE, backup_tag="old-{tag}"))
     made.copy()
-    made.target.push_manifest("app", "old-v1", RemoteManifest(THEIRS, OCI_INDEX))
-    layout.entries.clear()
-    layout.image("v1", layers=[b"moved"])
-    layout.write()
-    assert planned(made) == ["to_copy"]
-    assert made.copy()[0] == {"app:v1": "copied"}
+    assert_moves_without_a_backup(made, layout)
 
 
 class BrokenLink(MemoryTarget):
