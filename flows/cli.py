@@ -32,7 +32,7 @@ from tasks.run_options import RunKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flows.forms.parameters import PairParameters
+    from flows.forms.parameters import RunParameters
 
 ELSEWHERE = {
     "alerts": "alerts",
@@ -162,14 +162,15 @@ def main() -> None:
 
 
 def _runs(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command what everything has that runs over a tree and a target, or over those that a file lists."""
+    """Give a command what everything has that runs over a tree, or over those that a file lists."""
     command = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")(command)
-    return logs_in(config_option(click.pass_context(command)))
+    return config_option(click.pass_context(command))
 
 
 @main.command(short_help="Copy SOURCE into TARGET, and verify it there")
 @with_parameters(ScaledMigrateParameters, arguments_required=False)
 @_runs
+@logs_in
 @standalone_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be done, as the command plan does")
 def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, **given: Any) -> None:
@@ -181,6 +182,7 @@ def migrate(context: click.Context, /, *, dry_run: bool, standalone: bool, **giv
 @main.command(short_help="Say what migrate would do and refuse; changes nothing")
 @with_parameters(MigrateParameters, arguments_required=False)
 @_runs
+@logs_in
 def plan(context: click.Context, /, **given: Any) -> None:
     """Say what a migration of SOURCE into TARGET would do, and what would be refused; changes nothing."""
     _run(context, RunKind.PLAN, MigrateParameters, given, standalone=True)
@@ -189,6 +191,7 @@ def plan(context: click.Context, /, **given: Any) -> None:
 @main.command(short_help="Prove that TARGET holds what SOURCE says")
 @with_parameters(ScaledVerifyParameters, arguments_required=False)
 @_runs
+@logs_in
 @standalone_option
 def verify(context: click.Context, /, *, standalone: bool, **given: Any) -> None:
     """Prove that TARGET holds what SOURCE says, and list the tags that these repositories have besides."""
@@ -196,7 +199,7 @@ def verify(context: click.Context, /, *, standalone: bool, **given: Any) -> None
 
 
 def _run(
-    context: click.Context, kind: RunKind, model: type[PairParameters], given: dict[str, Any], *, standalone: bool
+    context: click.Context, kind: RunKind, model: type[RunParameters], given: dict[str, Any], *, standalone: bool
 ) -> NoReturn:
     config: Path | None = given.pop("config")
     given = heeded(context, given, config)
@@ -208,11 +211,11 @@ def _run(
 
 
 @main.command(short_help="Prove that all that SOURCE refers to is there")
-@with_parameters(CheckParameters)
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON")
-def check(**given: Any) -> None:
+@with_parameters(CheckParameters, arguments_required=False)
+@_runs
+def check(context: click.Context, /, **given: Any) -> None:
     """Check inside SOURCE that everything each tag refers to is there, and with --depth content unaltered."""
-    run_to_end(RunKind.CHECK, CheckParameters, given, standalone=True)
+    _run(context, RunKind.CHECK, CheckParameters, given, standalone=True)
 
 
 @main.command(short_help="List the repositories and tags of SOURCE")

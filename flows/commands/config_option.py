@@ -19,20 +19,20 @@ config_option = click.option(
     "-c",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Take sources and targets from this file, one after the other; see validate",
+    help="Do this for each mapping of a migration file, one after the other; see validate",
 )
 
 
 def heeded(context: click.Context, given: dict[str, Any], config: Path | None) -> dict[str, Any]:
-    """The options that count: all where source and target are named, beside a file those that it does not speak of.
+    """The options that count: all where the arguments are given, beside a file those that it does not speak of.
 
     What is typed counts in any case. Variables that do nothing beside the file are named.
 
     Raises:
-        click.MissingParameter: neither the file nor the command line names source and target.
+        click.MissingParameter: neither the file nor the command line names the source, or a target where one is used.
     """
     if config is None:
-        _require_pair(context)
+        _require_arguments(context)
         return given
     from flows.files.migration_file import MigrationSettings  # noqa: PLC0415 - only here
     from flows.forms.scale_parameters import ScaleParameters  # noqa: PLC0415
@@ -47,7 +47,7 @@ def heeded(context: click.Context, given: dict[str, Any], config: Path | None) -
     return {name: value for name, value in given.items() if name not in replaced}
 
 
-def _require_pair(context: click.Context) -> None:
+def _require_arguments(context: click.Context) -> None:
     for parameter in context.command.get_params(context):
         if parameter.name in {"source", "target"} and context.params[parameter.name] is None:
             raise click.MissingParameter(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from flows.commands.running import prepare, run_one, wrong_options
 from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED
 from flows.files.migration_file import WRITTEN_BY_RUN, load_migrations
-from flows.forms.parameters import MigrateParameters, PairParameters, VerifyParameters
+from flows.forms.parameters import CheckParameters, MigrateParameters, RunParameters, VerifyParameters
 from flows.terminal.printed_report import print_report
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.shown_text import printable
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-_Pair = TypeVar("_Pair", bound=PairParameters)
-OF_EACH_MAPPING: Mapping[RunKind, type[PairParameters]] = MappingProxyType(
-    {RunKind.MIGRATE: MigrateParameters, RunKind.PLAN: MigrateParameters, RunKind.VERIFY: VerifyParameters}
+_Run = TypeVar("_Run", bound=RunParameters)
+OF_EACH_MAPPING: Mapping[RunKind, type[RunParameters]] = MappingProxyType(
+    {
+        RunKind.MIGRATE: MigrateParameters,
+        RunKind.PLAN: MigrateParameters,
+        RunKind.VERIFY: VerifyParameters,
+        RunKind.CHECK: CheckParameters,
+    }
 )
 """What the run of a mapping takes of the file and of the options, by what is run."""
 
@@ -33,6 +38,7 @@ OF_EACH_MAPPING: Mapping[RunKind, type[PairParameters]] = MappingProxyType(
 def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone: bool) -> NoReturn:
     """Run each mapping to its end, whatever became of the ones before, and exit with the code for all.
 
+    A check that is like an earlier one is not done again: the mappings may differ in their targets alone.
     `given` are the options of the command line, which win over the file.
 
     Raises:
@@ -42,8 +48,11 @@ def run_mappings(kind: RunKind, path: Path, given: dict[str, Any], *, standalone
     mappings = mappings_of(path, OF_EACH_MAPPING[kind], given, writes=kind is RunKind.MIGRATE)
     codes: list[int] = []
     reports = Reports() if as_json else None
-    for parameters in mappings:
-        click.echo(printable(f"{parameters.source} → {parameters.target}"), err=True)
+    for number, parameters in enumerate(mappings):
+        if kind is RunKind.CHECK and parameters in mappings[:number]:
+            codes.append(codes[mappings.index(parameters)])
+            continue
+        click.echo(printable(parameters.to_options().title), err=True)
         ended = run_one(kind, parameters, standalone=standalone, show=not as_json)
         codes.append(ended.code)
         if reports is not None and ended.report is not None:
@@ -70,15 +79,15 @@ class Reports:
         print_report(report)
         self._separator = ",\n"
 
-    def end(self, mappings: Iterable[PairParameters], codes: Iterable[int]) -> None:
+    def end(self, mappings: Iterable[RunParameters], codes: Iterable[int]) -> None:
         """Print what became of each mapping; those to which it did not come have no code."""
         told = list(_told(mappings, codes))
         click.echo(f'],\n"mappings":{json.dumps(told, indent=1)}}}')
 
 
-def _told(mappings: Iterable[PairParameters], codes: Iterable[int]) -> Iterator[dict[str, object]]:
+def _told(mappings: Iterable[RunParameters], codes: Iterable[int]) -> Iterator[dict[str, object]]:
     for each, code in zip_longest(mappings, codes):
-        yield {"source": each.source, "target": each.target, "exit_code": code}
+        yield {"source": each.source, "target": getattr(each, "target", None), "exit_code": code}
 
 
 def _refuse_scale(given: Iterable[str], fields: Collection[str]) -> None:
@@ -89,7 +98,7 @@ def _refuse_scale(given: Iterable[str], fields: Collection[str]) -> None:
         )
 
 
-def mappings_of(path: Path, model: type[_Pair], given: dict[str, Any], *, writes: bool) -> list[_Pair]:
+def mappings_of(path: Path, model: type[_Run], given: dict[str, Any], *, writes: bool) -> list[_Run]:
     """What each mapping of the file says, with the options of the command line in place of that.
 
     Files that a mapping names to be written are left alone unless its run `writes` them.

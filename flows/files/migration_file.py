@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from flows.files.empty_fields import LEFT_EMPTY
 from flows.files.yaml_files import load_model
 from flows.forms.parameter_fields import Source, Target
-from flows.forms.parameters import MigrateParameters, PairParameters
+from flows.forms.parameters import MigrateParameters, RunParameters
 from tasks.stores.directory.mounts import resolve
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tasks.operations.choosing.newest import NewestBy
 
-_Run = TypeVar("_Run", bound=PairParameters)
+_Run = TypeVar("_Run", bound=RunParameters)
 SCHEMA_ID = "layoutlift-migration-1"
 WRITTEN_BY_RUN = ("report", "metrics")
 """Fields that name a file which a run replaces."""

@@ -52,6 +52,9 @@ class TelemetryParameters(Parameters):
 class RunParameters(ChoosingParameters, TelemetryParameters):
     """What every run over a source has, whatever it does with each tag."""
 
+    NOT_OF_A_FILE: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are not taken from a migration file, which says them of other runs."""
+
     untagged: f.UntaggedChoice = Untagged.NONE
     jobs: f.Jobs = 8
     state: f.State = None
@@ -102,9 +105,6 @@ class SplitParameters(Parameters):
 
 class PairParameters(SplitParameters, RunParameters, TargetParameters, PaceParameters):
     """What every run over a source and a target has."""
-
-    NOT_OF_A_FILE: ClassVar[frozenset[str]] = frozenset()
-    """Fields that are not taken from a migration file, which says them of other runs."""
 
     target: f.Target
     rename: f.Rename = []  # noqa: RUF012 - pydantic copies it

@@ -1,4 +1,4 @@
-"""`migrate`, `plan`, `verify -c FILE`: each mapping is a run of its own, and one exit code tells of all."""
+"""`migrate`, `plan`, `verify`, `check -c FILE`: each mapping is a run of its own, and one exit code tells of all."""
 
 import json
 from pathlib import Path
@@ -127,6 +127,52 @@ def test_a_plan_of_the_file_says_what_each_mapping_would_do(
     assert RepositoryView(docker_registry, f"{prefix}/app").tags == set()
 
 
+@pytest.fixture
+def half_whole(tmp_path: Path, sources: list[Path]) -> Path:
+    """A file for which no registry is there; its first source has a broken layout besides, which it leaves out."""
+    broken = LayoutBuilder(sources[0] / "old")
+    broken.blob_path(broken.image("v1", layers=[b"lost"])).unlink()
+    broken.write()
+    damaged = LayoutBuilder(sources[1] / "app")
+    damaged.blob_path(damaged.blob(b"two")).write_bytes(b"2wo")
+    path = tmp_path / "sources.yaml"
+    path.write_text(
+        "version: 1\n"
+        "defaults: {target: '127.0.0.1:1', on_conflict: skip, since_last: true, hours: '00:00-00:01'}\n"
+        "mappings:\n"
+        f"- {{source: {sources[0]}, exclude: [old], rename: [app=other], report: {tmp_path}/r.json}}\n"
+        f"- {{source: {sources[1]}, depth: content, metrics: {tmp_path}/m.prom}}\n"
+    )
+    return path
+
+
+def test_every_source_is_checked_as_it_is_migrated_and_no_target_is_asked(
+    layoutlift: Layoutlift, half_whole: Path, sources: list[Path], tmp_path: Path
+) -> None:
+    ended = layoutlift("check", "-c", half_whole, code=1)
+    assert ended.stdout.count("(digest_mismatch)") == 1
+    assert "1 of 2 mappings complete" in ended.stdout
+    assert [line for line in ended.stderr.splitlines() if line in map(str, sources)] == list(map(str, sources))
+    told = json.loads(layoutlift("check", "-c", half_whole, "--json", code=1).stdout)
+    assert [(each["run"]["flow"], each["run"]["target"]) for each in told["reports"]] == [("check", None)] * 2
+    assert [(each["totals"]["up_to_date"], each["totals"]["failed"]) for each in told["reports"]] == [(1, 0), (0, 1)]
+    codes = zip(map(str, sources), (0, 1), strict=True)
+    assert told["mappings"] == [{"source": each, "target": None, "exit_code": code} for each, code in codes]
+    assert not {tmp_path / "r.json", tmp_path / "m.prom"} & set(tmp_path.iterdir())
+    assert "2 of 2 mappings complete" in layoutlift("check", "-c", half_whole, "--depth", "blobs").stdout
+    assert "0 of 2 mappings complete" in layoutlift("check", "-c", half_whole, "--exclude", "none", code=1).stdout
+
+
+def test_what_goes_to_two_targets_is_checked_once_and_told_of_both(
+    layoutlift: Layoutlift, half_whole: Path, sources: list[Path]
+) -> None:
+    again = f"- {{source: {sources[1]}, depth: content, target: '127.0.0.1:2', plain_http: true}}\n"
+    half_whole.write_text(half_whole.read_text() + again)
+    told = json.loads(layoutlift("check", "-c", half_whole, "--json", code=1).stdout)
+    assert [each["run"]["source"] for each in told["reports"]] == list(map(str, sources))
+    assert [each["exit_code"] for each in told["mappings"]] == [0, 1, 1]
+
+
 def test_a_mistake_anywhere_in_the_file_ends_it_before_anything_is_done(
     layoutlift: Layoutlift, file: Path, docker_registry: Registry, prefix: str
 ) -> None:
@@ -144,3 +190,7 @@ def test_validate_says_the_same_without_a_run(layoutlift: Layoutlift, file: Path
 @pytest.mark.parametrize("command", ["migrate", "plan", "verify"])
 def test_without_a_file_source_and_target_are_needed(layoutlift: Layoutlift, command: str) -> None:
     assert "Missing argument 'TARGET'" in layoutlift(command, "/somewhere", code=2).stderr
+
+
+def test_without_a_file_a_check_needs_its_source(layoutlift: Layoutlift) -> None:
+    assert "Missing argument 'SOURCE'" in layoutlift("check", code=2).stderr

@@ -86,7 +86,7 @@ def raising(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-@pytest.mark.parametrize("command", ["plan", "verify", "cutover"])
+@pytest.mark.parametrize("command", ["plan", "verify", "check", "cutover"])
 @pytest.mark.parametrize("option", ["--report", "--metrics"])
 def test_one_file_for_several_pairs_is_refused_with_what_helps(file: Path, option: str, command: str) -> None:
     """What a mapping names is written by its migration alone."""
