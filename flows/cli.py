@@ -202,7 +202,7 @@ def _run(
     context: click.Context, kind: RunKind, model: type[RunParameters], given: dict[str, Any], *, standalone: bool
 ) -> NoReturn:
     config: Path | None = given.pop("config")
-    given = heeded(context, given, config)
+    given = heeded(context, given, config, model, writes=kind is RunKind.MIGRATE)
     if config is None:
         run_to_end(kind, model, given, standalone=standalone)
     from flows.commands.mappings import run_mappings  # noqa: PLC0415 - only here

@@ -11,6 +11,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from flows.forms.parameters import RunParameters
+
 _TYPED = click.core.ParameterSource.COMMANDLINE
 _ENVIRONMENT = click.core.ParameterSource.ENVIRONMENT
 
@@ -23,10 +25,18 @@ config_option = click.option(
 )
 
 
-def heeded(context: click.Context, given: dict[str, Any], config: Path | None) -> dict[str, Any]:
+def heeded(
+    context: click.Context,
+    given: dict[str, Any],
+    config: Path | None,
+    model: type[RunParameters],
+    *,
+    writes: bool = False,
+) -> dict[str, Any]:
     """The options that count: all where the arguments are given, beside a file those that it does not speak of.
 
-    What is typed counts in any case. Variables that do nothing beside the file are named.
+    What is typed counts in any case. Variables that do nothing beside the file are named, with what the run of a
+    mapping takes of it instead: see `MigrationFile.runs` for `model` and `writes`.
 
     Raises:
         click.MissingParameter: neither the file nor the command line names the source, or a target where one is used.
@@ -34,7 +44,7 @@ def heeded(context: click.Context, given: dict[str, Any], config: Path | None) -
     if config is None:
         _require_arguments(context)
         return given
-    from flows.files.migration_file import MigrationSettings  # noqa: PLC0415 - only here
+    from flows.files.migration_file import MigrationSettings, fields_taken  # noqa: PLC0415 - only here
     from flows.forms.scale_parameters import ScaleParameters  # noqa: PLC0415
 
     fields = MigrationSettings.model_fields
@@ -43,7 +53,7 @@ def heeded(context: click.Context, given: dict[str, Any], config: Path | None) -
         for name in fields.keys() | ScaleParameters.model_fields.keys()
         if context.get_parameter_source(name) is not _TYPED
     }
-    _warn_of_unheeded(context, replaced, fields.keys())
+    _warn_of_unheeded(context, replaced, fields.keys(), fields_taken(model, writes=writes))
     return {name: value for name, value in given.items() if name not in replaced}
 
 
@@ -55,12 +65,15 @@ def _require_arguments(context: click.Context) -> None:
             )
 
 
-def _warn_of_unheeded(context: click.Context, replaced: Collection[str], fields: Collection[str]) -> None:
+def _warn_of_unheeded(
+    context: click.Context, replaced: Collection[str], fields: Collection[str], taken: Collection[str]
+) -> None:
     """Name each variable that an option was read from in whose place the file speaks, by one of its fields."""
     for parameter in context.command.get_params(context):
         name, variable = parameter.name, parameter.envvar
         if name in replaced and isinstance(variable, str) and context.get_parameter_source(name) is _ENVIRONMENT:
-            instead = _instead(parameter, name, variable) if name in fields else ", which has no such field"
+            passed_over = f", from which this run takes no {name}" if name in fields else ", which has no such field"
+            instead = _instead(parameter, name, variable) if name in taken else passed_over
             click.echo(f"layoutlift: the variable {variable} does nothing beside --config{instead}", err=True)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def cutover(context: click.Context, /, *, config: Path | None, **given: Any) -> None:
     """Prove that TARGET equals SOURCE and nobody writes to SOURCE, and list which reference replaces which."""
-    given = heeded(context, given, config)
+    given = heeded(context, given, config, CutoverParameters)
     as_json = prepare(given)
     if config is None:
         raise SystemExit(_cut_over([checked(CutoverParameters, given)], _Teller(print_report if as_json else None)))

@@ -128,11 +128,17 @@ class MigrationFile(BaseModel):
             ValidationError: the overrides don't fit.
         """
         given = dict(overrides or {})
-        fields = model.model_fields.keys() - model.NOT_OF_A_FILE - set(() if writes else WRITTEN_BY_RUN)
+        fields = fields_taken(model, writes=writes)
         fields -= _EITHER if any(given.get(name) for name in _EITHER) else set()
         for mapping in self.mappings:
             said = {name: value for name, value in self._said_of(mapping).items() if name in fields}
             yield model(**(said | given))
+
+
+def fields_taken(model: type[RunParameters], *, writes: bool) -> set[str]:
+    """The fields that a run of what `model` has takes of a mapping; see `MigrationFile.runs`."""
+    fields = MigrationSettings.model_fields.keys() & model.model_fields.keys()
+    return fields - model.NOT_OF_A_FILE - set(() if writes else WRITTEN_BY_RUN)
 
 
 def _empty(settings: MigrationSettings) -> Iterator[str]:

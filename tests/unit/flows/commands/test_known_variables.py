@@ -79,8 +79,8 @@ def test_commands_are_not_loaded_for_variables_of_those_that_are(monkeypatch: py
     assert warned("LAYOUTLIFT_STATE", "LAYOUTLIFT_JOBS", "LAYOUTLIFT_TOOLS") == []
 
 
-def unheeded(*options: str, **variables: str) -> list[str]:
-    ended = CliRunner().invoke(main, ["migrate", "-c", "/nowhere.yaml", *options], env=variables)
+def unheeded(*options: str, command: str = "migrate", **variables: str) -> list[str]:
+    ended = CliRunner().invoke(main, [command, "-c", "/nowhere.yaml", *options], env=variables)
     assert ended.exit_code == 2
     *said, _ = ended.stderr.splitlines()
     return said
@@ -136,6 +136,30 @@ def test_the_line_that_is_advised_for_a_variable_is_right(
 def test_a_variable_that_no_file_has_a_field_for_is_said_to_be_that(name: str, value: str) -> None:
     said = f"layoutlift: the variable LAYOUTLIFT_{name} does nothing beside --config, which has no such field"
     assert unheeded(**{f"LAYOUTLIFT_{name}": value}) == [said]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("cutover", "older_than"),
+        *((command, name) for command in ("plan", "verify", "check", "cutover") for name in ("report", "metrics")),
+    ],
+)
+def test_no_line_is_advised_that_the_command_would_pass_over(command: str, name: str) -> None:
+    variable = f"LAYOUTLIFT_{name.upper()}"
+    said = f"layoutlift: the variable {variable} does nothing beside --config, from which this run takes no {name}"
+    assert unheeded(command=command, **{variable: VALUES.get(name, "file")}) == [said]
+
+
+def test_so_it_is_beside_a_migration_that_is_only_planned() -> None:
+    (said,) = unheeded("--dry-run", LAYOUTLIFT_REPORT="r.json")
+    assert said.endswith("does nothing beside --config, from which this run takes no report")
+
+
+@pytest.mark.parametrize("command", ["migrate", "check"])
+def test_what_such_a_run_does_take_is_advised(command: str) -> None:
+    (said,) = unheeded(command=command, LAYOUTLIFT_OLDER_THAN="6h")
+    assert said.endswith(": write older_than: ${LAYOUTLIFT_OLDER_THAN} into the file")
 
 
 def test_a_variable_of_several_lines_is_to_be_several_entries() -> None:
