@@ -187,7 +187,7 @@ def _client(
         read_timeout=read_seconds,
         max_pool_connections=access.connections + PARTS_AT_ONCE,
         tcp_keepalive=True,
-        retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         # "when_supported", the SDK's default, is not understood by other stores; our digests are stronger.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",

@@ -236,6 +236,16 @@ def test_a_store_that_asks_to_slow_down_is_asked_again_until_it_answers(
     assert source.blob("app", BLOB).read() == CONTENT
 
 
+@pytest.mark.timeout(15)
+def test_a_store_that_answers_again_is_read_as_fast_as_before(script: ScriptedRegistry, bucket: OpenBucket) -> None:
+    """The SDK's adaptive mode sees no read that goes well, and would leave two seconds between them for good."""
+    slow = refusal("SlowDown", 503)
+    script.expect("GET", BLOB_KEY, *[content(CONTENT)] * 20, *[slow] * 2, *[content(CONTENT)] * 20)
+    source = bucket()
+    for _ in range(40):
+        assert source.blob("app", BLOB).read() == CONTENT
+
+
 def answering(*answers: tuple[str, int] | Exception | None) -> S3Bucket:
     """A bucket whose client, in place of the SDK's, answers once each: a refusal, a failure, or an object."""
     waiting = iter(answers)
