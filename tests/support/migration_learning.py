@@ -24,7 +24,7 @@ def learn(check: Check, told: Told) -> None:
                 _doubt(check, path, place, digest, wrote=place in wrote)
             elif rows[tag] in {"copied", "up_to_date"}:
                 if not is_spared:
-                    _note(model, path, place, digest, wrote.get(place))
+                    _note(model, path, place, digest, wrote.get(place), rows[tag])
             elif rows[tag] not in CONFLICTS:
                 _doubt(check, path, place, digest, wrote=place in wrote)
         is_clean = told.code is not None and rows.keys() and all(w in {"copied", "up_to_date"} for w in rows.values())
@@ -41,10 +41,10 @@ def learn(check: Check, told: Told) -> None:
     model.look_for_holes()
 
 
-def _note(model: Model, path: str, place: Place, digest: str, write: Write | None) -> None:
+def _note(model: Model, path: str, place: Place, digest: str, write: Write | None, word: str) -> None:
     prior = model.known.get(place)
     if write is not None and write.before != digest:
-        brought: bool | None = True
+        brought = True if word == "copied" else None  # it had no answer, and the tag was found there when asked again
     elif prior is not None and prior.digest == digest:
         brought = prior.brought
     else:
