@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.copying.later_referrers import referrers_to_copy
 from tasks.operations.copying.overwritten import is_loss, to_overwrite
+from tasks.operations.copying.presence import is_lost
 from tasks.operations.referrers.referrer_lists import ReferrerListing
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
@@ -15,7 +17,7 @@ from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.planning import Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeAlias
 
     from tasks.oci.descriptor import Descriptor
@@ -84,8 +86,9 @@ class PlanWork(CheckWork):
         plans, results = self._proved_again(unit, self._plans(unit))
         to_copy = any(_OUTCOMES[plan.action] is Outcome.TO_COPY for _, plan in plans)
         broken, referrers = self._looked_at(unit, to_copy=to_copy)
-        there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
-        self._note_lacking(unit, there, [each.digest for each in referrers])
+        note = partial(self._note_lacking, unit, [each.digest for each in referrers])
+        plans, wrong = self._sent_again(unit, plans, note)
+        results += wrong
         if broken is None:
             self._note_losses(plans)
         return results + [
@@ -97,11 +100,18 @@ class PlanWork(CheckWork):
 
     def _proved_again(self, unit: Unit, plans: _Plans) -> tuple[_Plans, list[TagResult]]:
         """The plans where what is there is proved again, and the results of what that finds to be wrong for good."""
-        there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
-        if self._losses is None or not there:
+        losses = self._losses
+        if losses is None:
             return plans, []
+        return self._sent_again(unit, plans, lambda _: losses.are_below(unit.descriptor, self._planner.lacking))
+
+    def _sent_again(
+        self, unit: Unit, plans: _Plans, lacks: Callable[[list[str | None]], bool]
+    ) -> tuple[_Plans, list[TagResult]]:
+        """The plans where something below the tags that are there may be lost, and the results where that fails."""
+        there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
         try:
-            if not self._losses.are_below(unit.descriptor, self._planner.lacking):
+            if not there or not lacks(there):
                 return plans, []
         except LayoutliftError as error:
             others = [(tag, plan) for tag, plan in plans if plan.action is not Action.UP_TO_DATE]
@@ -149,11 +159,21 @@ class PlanWork(CheckWork):
         """See `CheckWork._refusal`."""
         return next((no for each in content if (no := self._profile.refusal(each)) is not None), None)
 
-    def _note_lacking(self, unit: Unit, there: list[str | None], referrers: list[Digest]) -> None:
-        """Note what a migration would bring to tags that are `there`, as it does unless a run has proved them."""
+    def _note_lacking(self, unit: Unit, referrers: list[Digest], there: list[str | None]) -> bool:
+        """Note what a migration would bring to tags that are `there`, as it does unless a run has proved them.
+
+        Whether it would send all of it again, as the target can't tell of a referrer for good.
+        """
         digest = unit.descriptor.digest
-        if referrers and any(t is None or not self._noted.is_proved(t, digest, referrers) for t in there):
+        if not referrers or all(t is not None and self._noted.is_proved(t, digest, referrers) for t in there):
+            return False
+        try:
             self._to_bring |= dict.fromkeys(self._planner.lacking(referrers))
+        except LayoutliftError as error:
+            if not is_lost(error):
+                raise
+            return True
+        return False
 
     def _planned(
         self, unit: Unit, tag: str | None, action: Action, broken: LayoutliftError | None, *, at_target: bool = True

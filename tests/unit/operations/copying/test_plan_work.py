@@ -291,19 +291,61 @@ def test_what_an_earlier_run_wrote_is_planned_without_a_backup(tmp_path: Path) -
 
 
 class BrokenLink(MemoryTarget):
-    """A target that can't tell whether it has the blob `broken` until that is sent once more."""
+    """A target that can't tell whether it has the blob, or manifest, `broken` until that is sent once more."""
 
     profile = GENERIC
     broken: Digest | None = None
+    status = 500
 
     def has_blob(self, repository: str, descriptor: Descriptor) -> bool:
         if descriptor.digest == self.broken:
-            raise RegistryUnavailableError(f"HEAD {descriptor.digest}", status=500)
+            raise RegistryUnavailableError(f"HEAD {descriptor.digest}", status=self.status)
         return super().has_blob(repository, descriptor)
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         self.broken = None if content.descriptor.digest == self.broken else self.broken
         return super().push_blob(repository, content, mount_from)
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        if reference == self.broken:
+            raise RegistryUnavailableError(f"HEAD {reference}", status=self.status)
+        return super().resolve_manifest(repository, reference)
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
+        self.broken = None if Digest.of(manifest.raw) == self.broken else self.broken
+        super().push_manifest(repository, reference, manifest)
+
+
+@pytest.mark.parametrize("depth", Depth)
+def test_a_referrer_of_which_the_target_cannot_tell_for_good_is_planned_as_the_migration_sends_it(
+    tmp_path: Path, depth: Depth
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    sbom = layout.referrer(layout.image("v1", layers=[b"layer"]))
+    layout.write()
+    target = BrokenLink()
+    made = Engine(tmp_path, target, CopyPolicy(depth=depth))
+    made.copy()
+    made.forget()
+    target.broken = Digest(sbom["digest"])
+    assert planned(made) == ["to_copy"]
+    assert made.copy() == ({"app:v1": "copied"}, set())
+    assert planned(made) == ["up_to_date"]
+
+
+def test_a_referrer_of_which_the_target_cannot_tell_for_now_fails_only_the_tags_that_are_there(
+    tmp_path: Path,
+) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"layer"])
+    layout.write()
+    target = BrokenLink()
+    made = Engine(tmp_path, target, CopyPolicy())
+    made.copy()
+    target.broken, target.status = Digest(layout.referrer(image)["digest"]), 503
+    layout.entry(image, "v2")
+    layout.write()
+    assert planned(made) == ["registry_unavailable", "to_copy"]
 
 
 def proved_again(made: Engine, told: list[Finding] | None = None) -> list[tuple[str, str | None]]:
@@ -329,7 +371,8 @@ def as_done(planned: list[tuple[str, str | None]]) -> dict[str, str | None]:
 
 @pytest.mark.parametrize("depth", Depth)
 @pytest.mark.parametrize(
-    "lost", ["nothing", "layer", "manifest", "part", "sbom", "SBOM", "signature", "member", "size", "link"]
+    "lost",
+    ["nothing", "layer", "manifest", "part", "sbom", "SBOM", "signature", "member", "size", "link", "sbom's link"],
 )
 def test_a_plan_that_proves_again_says_what_a_migration_that_does_brings(
     tmp_path: Path, depth: Depth, lost: str
@@ -355,6 +398,8 @@ def test_a_plan_that_proves_again_says_what_a_migration_that_does_brings(
         stored.blobs[Digest.of(b"layer")] = b"laye"
     elif lost == "link":
         target.broken = Digest.of(b"layer")
+    elif lost == "sbom's link":
+        target.broken = Digest(sbom["digest"])
     elif lost != "nothing":
         del stored.blobs[Digest.of(lost.encode())]
     told: list[Finding] = []
