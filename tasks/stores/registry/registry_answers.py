@@ -198,7 +198,12 @@ def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     error = error_of(answer, attempted)
     if answer.status != HTTPStatus.NOT_FOUND or "BLOB_UNKNOWN" not in error.codes:
         return error
-    return RegistryUnavailableError(str(error), status=error.status, codes=error.codes)  # GitHub's, of one it lost
+    return _as(RegistryUnavailableError, error)  # GitHub's, of one it lost
+
+
+def _as(kind: type[RegistryError], error: RegistryError) -> RegistryError:
+    """The same answer, known to mean something else."""
+    return kind(str(error), status=error.status, codes=error.codes, retry_after=error.retry_after)
 
 
 def _says_full(answer: HttpAnswer) -> bool:
@@ -235,4 +240,4 @@ def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     if not is_plain and not (held and type(error) is PermissionDeniedError):
         return error
     kind = ImmutableTagError if held else MissingReferencedContentError if missing else ManifestRefusedError
-    return kind(str(error), status=error.status, codes=error.codes)
+    return _as(kind, error)

@@ -23,6 +23,7 @@ from tasks.oci.errors import (
     UploadBrokeOffError,
 )
 from tasks.ports import BlobArrival
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry import blob_upload, upload_tries
 from tasks.stores.registry.blob_upload import SMALL_BLOB
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES
@@ -91,6 +92,38 @@ def test_an_upload_that_the_registry_forgot_is_begun_again(
     script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
     assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
     assert [sent.body for sent in script.asked("PUT", SESSION)] == [data, data]
+
+
+UNKNOWN = b'{"errors":[{"code":"BLOB_UNKNOWN"}]}'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body"),
+    [
+        ("POST", UPLOADS, 429, b""),
+        ("POST", UPLOADS, 503, b""),
+        ("PUT", SESSION, 429, b""),
+        ("PUT", SESSION, 503, b""),
+        ("PUT", SESSION, 404, UNKNOWN),
+    ],
+)
+def test_the_pause_that_a_registry_wants_within_an_upload_is_one_of_all_workers(
+    script: ScriptedRegistry,
+    make_store: MakeStore,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    status: int,
+    body: bytes,
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(RequestGate, "pause", lambda _, seconds: pauses.append(seconds))
+    script.expect(method, path, Reply(status, {"Retry-After": "7"}, body))
+    script.always("POST", UPLOADS, ACCEPTED)
+    script.always("PUT", SESSION, Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(LARGE)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(LARGE)) is BlobArrival.PUSHED
+    assert pauses == [7.0]
 
 
 @pytest.mark.parametrize(("status", "waits"), [(504, True), (524, True), (502, False), (500, False)])

@@ -31,6 +31,7 @@ from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST, MANIFESTS
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.ports import RemoteManifest
 from tasks.registry_ports import Deletion
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, MOST_LOOKS
@@ -538,6 +539,17 @@ def test_a_tag_is_asked_about_once_more_after_each_pause_that_the_target_wants(
     script.expect("PUT", MANIFEST_PATH, Reply(429, {"Retry-After": "1"}), Reply(429, {"Retry-After": "1"}))
     store.push_tag("team/app", "v1", MANIFEST, may_write)
     assert asked == [(0, True), (1, True), (2, True)]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_pause_that_a_registry_wants_for_a_manifest_is_one_of_all_workers(
+    script: ScriptedRegistry, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(RequestGate, "pause", lambda _, seconds: pauses.append(seconds))
+    script.expect("PUT", MANIFEST_PATH, Reply(status, {"Retry-After": "7"}), Reply(201))
+    make_store(script.host).push_manifest("team/app", "v1", MANIFEST)
+    assert pauses == [7.0]
 
 
 def test_a_tag_is_asked_about_once_more_before_each_attempt_to_delete_it(
