@@ -14,6 +14,7 @@ from tasks.stores.bucket.s3_errors import DeniedError, NotKnownError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tasks.oci.errors import LayoutliftError
     from tasks.stores.bucket.s3_address import BucketAddress
     from tasks.stores.bucket.s3_versions import ObjectVersion, VersionedS3Bucket
 
@@ -33,13 +34,16 @@ _NEEDED = "s3:ListBucketVersions and s3:GetObjectVersion are needed for that"
 class OldContents:
     """Reads earlier versions; who may not, of some or all files, is told so once.
 
-    Of a store that knows none nothing is said: it keeps none either.
+    Of a store that knows none nothing is said: it keeps none either. One that has never told which there are, and was
+    waited for, is asked for no others: behind some proxies it never tells, and each layout would wait for minutes.
     """
 
     def __init__(self, bucket: VersionedS3Bucket, address: BucketAddress) -> None:
         self._bucket = bucket
         self._address = address
         self._was_told = False
+        self._has_listed = False
+        self._is_given_up = False
         self._telling = Lock()
 
     def of(self, folder: str, name: str, since: float) -> Iterator[bytes]:
@@ -49,6 +53,8 @@ class OldContents:
             SourceUnavailableError: the bucket is not there.
         """
         key = self._address.key(folder, name)
+        if self._is_given_up:
+            return
         try:
             yield from self._read(key, since - _SLACK)
         except SourceUnavailableError:
@@ -58,11 +64,11 @@ class OldContents:
         except DeniedError as error:
             self._tell_denied(key, error)
         except (SourceError, ContentError) as error:
-            logger.warning(_UNREAD, self._bucket.name_of(key), error)
+            self._tell_unread(key, error)
 
     def _read(self, key: str, since: float) -> Iterator[bytes]:
         left = MOST_BYTES
-        for version in islice(self._bucket.list_versions(key), MOST_VERSIONS):
+        for version in islice(self._listed(key), MOST_VERSIONS):
             if version.key != key or version.is_latest or version.is_marker:
                 continue
             if left <= 0 or (version.modified is not None and version.modified < since):
@@ -71,11 +77,25 @@ class OldContents:
                 left -= len(raw)
                 yield raw
 
+    def _listed(self, key: str) -> Iterator[ObjectVersion]:
+        for version in self._bucket.list_versions(key):
+            self._has_listed = True
+            yield version
+        self._has_listed = True
+
     def _content(self, version: ObjectVersion) -> bytes | None:
         try:
             return self._bucket.read_version(version, MAX_INDEX_SIZE)
         except ContentNotFoundError:
             return None  # a lifecycle rule took it since it was listed
+
+    def _tell_unread(self, key: str, error: LayoutliftError) -> None:
+        with self._telling:
+            if self._is_given_up:  # by another worker, which waited beside this one
+                return
+            self._is_given_up = error.transient and not self._has_listed
+        others = ", and of all others," if self._is_given_up else ""
+        logger.warning(_UNREAD, f"{self._bucket.name_of(key)}{others}", error)
 
     def _tell_denied(self, key: str, error: DeniedError) -> None:
         with self._telling:

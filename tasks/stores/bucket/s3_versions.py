@@ -37,8 +37,9 @@ class VersionedS3Bucket(S3Bucket):
             SourceError: they can't be listed.
         """
         place: dict[str, str] | None = {}
+        asked_for = f"the list of versions in {self._name}"
         while place is not None:
-            page = self._ask(self._client.list_object_versions, self._name, Prefix=prefix, **place, **self._more)
+            page = self._ask(self._client.list_object_versions, asked_for, Prefix=prefix, **place, **self._more)
             for kind, is_marker in (("Versions", False), ("DeleteMarkers", True)):
                 for found in page.get(kind, ()):
                     yield _version(with_all(found, self._name, "Key", "VersionId", "IsLatest"), is_marker=is_marker)

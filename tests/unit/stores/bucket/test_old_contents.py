@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
-from tasks.oci.errors import SourceUnavailableError
+from tasks.oci.errors import SourceReadError, SourceUnavailableError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.bucket import old_contents
 from tasks.stores.bucket.old_contents import OldContents
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-from tasks.stores.bucket.s3_errors import DeniedError, NotKnownError
+from tasks.stores.bucket.s3_errors import DeniedError, GatewayError, NotKnownError
 from tasks.stores.bucket.s3_versions import ObjectVersion, VersionedS3Bucket
 from tests.support.buckets import moto_bucket
 
@@ -125,6 +126,38 @@ def test_who_can_t_list_versions_is_told_so_once_where_there_may_be_any(
     assert [list(contents.of(path, "index.json", 0.0)) for path in ("a", "b")] == [[], []]
     assert asked == ["a/index.json", "b/index.json"], "rights may differ from folder to folder"
     assert [any(part in message for part in told) for message in caplog.messages] == [True] * len(told)
+
+
+@pytest.mark.parametrize("has_answered", [False, True])
+def test_a_store_that_never_answers_what_versions_there_are_is_waited_for_once(
+    client: S3Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, has_answered: bool
+) -> None:
+    """As behind a proxy that has 503 for what it does not know: each of many layouts would wait for minutes."""
+    asked: list[str] = []
+    contents = OldContents(VersionedS3Bucket(client, "bucket", BucketAccess()), BucketAddress.parse("s3://bucket"))
+    if has_answered:
+        assert list(contents.of("0", "index.json", 0.0)) == []
+    monkeypatch.setattr(VersionedS3Bucket, "list_versions", refusing(GatewayError("503"), asked))
+    assert [list(contents.of(path, "index.json", 0.0)) for path in ("a", "b")] == [[], []]
+    if has_answered:
+        assert asked == ["a/index.json", "b/index.json"]
+        assert len(caplog.messages) == 2
+    else:
+        assert asked == ["a/index.json"]
+        assert caplog.messages == ["earlier versions of a/index.json, and of all others, are not looked at: 503"]
+
+
+def test_a_list_of_versions_that_does_not_come_is_named_as_what_is_waited_for(
+    client: S3Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        said = {"Error": {"Code": "InternalError"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+        raise ClientError(said, "ListObjectVersions")
+
+    monkeypatch.setattr(client, "list_object_versions", fail)
+    bucket = VersionedS3Bucket(client, "bucket", BucketAccess(), first_wait=0.001)
+    with pytest.raises(SourceReadError, match=r"^the list of versions in bucket can't be read for the moment"):
+        next(bucket.list_versions("a"))
 
 
 def test_a_bucket_that_is_away_is_an_error(client: S3Client, monkeypatch: pytest.MonkeyPatch) -> None:
