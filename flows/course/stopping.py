@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from flows.exit_codes import INTERRUPTED
+from flows.terminal.kinds_of_terminals import draws_over_lines
 from flows.terminal.told_errors import tell
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.ports import Finding
@@ -31,8 +32,6 @@ SAME_REQUEST_SECONDS = 0.5
 LAST_WORDS_SECONDS = 1.0
 REPORTED_A_SECOND = 10_000
 """Tags that a busy machine writes into two reports, and reads once more, in a second."""
-NO_CURSOR = frozenset({"dumb", "unknown"})
-"""Kinds of terminals on which no bars are drawn."""
 
 _request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVar("layoutlift_stop", default=None)
 
@@ -183,6 +182,6 @@ def die() -> NoReturn:
 
 def _show_cursor() -> None:
     """Bars on a terminal hide it, and are not there any more to show it again; nobody waits for that terminal."""
-    if os.isatty(2) and os.environ.get("TERM") not in NO_CURSOR and select.select([], [2], [], 0)[1]:
+    if os.isatty(2) and draws_over_lines() and select.select([], [2], [], 0)[1]:
         with suppress(OSError):
             os.write(2, b"\x1b[?25h\n")

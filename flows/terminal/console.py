@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import click
 
 from flows.course.repeating import every
 from flows.terminal.finding_lines import print_advice
+from flows.terminal.kinds_of_terminals import draws_over_lines
 from flows.terminal.outcome_table import repository_lines
 from tasks.oci.codes import Refused
 from tasks.oci.errors import InterruptedRunError, InvalidReferenceError, NameCollisionError
@@ -47,8 +47,6 @@ LINE_EVERY = 10.0
 """Seconds between lines where there is no terminal that takes bars."""
 SHOWN_FAILURES = 20
 _SAID_OF_EACH_TAG = frozenset({InvalidReferenceError.code, NameCollisionError.code, Refused.REPOSITORY_MISSING})
-_DUMB = frozenset({"dumb", "unknown"})
-"""Terminals that can't draw over a line, by $TERM: bars would be seen on them at the end only."""
 
 
 class Console:
@@ -94,7 +92,7 @@ class Console:
 
 
 def _takes_bars() -> bool:
-    return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in _DUMB
+    return sys.stderr.isatty() and draws_over_lines()
 
 
 @contextmanager

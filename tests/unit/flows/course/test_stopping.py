@@ -1,6 +1,7 @@
 """A run that is told to stop ends in order, whoever has taken over its signals meanwhile."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from prefect.exceptions import TerminationSignal
 
 from flows.course import stopping
 from flows.course.stopping import stopped_as_before, stopped_by_signals
+from flows.exit_codes import INTERRUPTED
 from flows.forms.parameters import CheckParameters
 from flows.server import embedded
 from flows.server.prefect_server import ServerAddress
@@ -38,6 +40,26 @@ click.echo("and what was wrong", err=True)
 sys.exit(130 if console.interrupted else 1)
 """
 HELD, TOLD, QUICKLY = "threading.Event().wait()", "click.echo('line by line')", "pass"
+
+
+@pytest.mark.parametrize(
+    ("term", "has_bars"), [("xterm", True), ("dumb", False), ("DUMB", False), ("unknown", False)]
+)
+def test_the_cursor_is_shown_again_on_a_terminal_on_which_bars_hide_it_and_on_no_other(
+    term: str, has_bars: bool
+) -> None:
+    ours, its = pty.openpty()
+    ended = subprocess.run(
+        [sys.executable, "-c", "from flows.course.stopping import die; die()"],
+        stderr=its,
+        env={**os.environ, "TERM": term},
+        check=False,
+    )
+    os.write(its, b"end")
+    os.close(its)
+    assert ended.returncode == INTERRUPTED
+    assert os.read(ours, 100).startswith(b"\x1b[?25h") is has_bars
+    os.close(ours)
 
 
 def test_sigterm_stops_the_run_in_a_flow_that_took_it_over() -> None:
