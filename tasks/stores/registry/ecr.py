@@ -11,17 +11,26 @@ import logging
 import re
 import threading
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from tasks.oci.errors import ConfigurationError, ConnectionFailedError, PermissionDeniedError, RegistryError
+from tasks.oci.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RegistryError,
+    RegistryUnavailableError,
+)
 from tasks.registry_ports import RepositoryState
 from tasks.stores.bucket.s3_errors import NO_CREDENTIALS
 from tasks.stores.hidden_secrets import without_secrets
 from tasks.stores.registry.credentials import Credentials
+from tasks.stores.registry.registry_answers import may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,6 +44,8 @@ _HOST = re.compile(r"(?P<account>[0-9]{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a
 _MOST_A_PAGE = 1000
 _USUAL_LIFETIME = 12 * 3600.0
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnrecognizedClientException", "ExpiredTokenException"})
+_THROTTLED = frozenset({"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"})
+"""With 400, most of them; the SDK has asked six times by then."""
 
 
 class _Client(Protocol):
@@ -207,8 +218,17 @@ def _translated(error: Exception, attempted: str) -> LayoutliftError:
             return PermissionDeniedError(f"{attempted}: no usable AWS credentials: {reason}")
         return ConnectionFailedError(f"{attempted}: {reason}")
     words = _in_short(error.response.get("Error", {}).get("Message", ""))
-    kind = PermissionDeniedError if _code(error) in _DENIED else RegistryError
-    return kind(f"{attempted}: AWS answered {_in_short(_code(error))}: {words}")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    said = f"{attempted}: AWS answered {_in_short(_code(error))}: {words}"
+    return _kind_of(_code(error), status)(said, status=status)
+
+
+def _kind_of(code: str, status: int) -> type[RegistryError]:
+    if status == HTTPStatus.TOO_MANY_REQUESTS or code in _THROTTLED:
+        return RateLimitedError
+    if may_pass(status):
+        return RegistryUnavailableError
+    return PermissionDeniedError if code in _DENIED else RegistryError
 
 
 def _in_short(words: object) -> str:

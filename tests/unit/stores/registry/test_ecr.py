@@ -1,7 +1,7 @@
 """Amazon ECR's own API, as moto answers it: tokens with their end, repositories made as asked for."""
 
 import base64
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,11 +16,24 @@ from botocore.exceptions import (
 )
 from moto import mock_aws
 
-from tasks.oci.errors import ConfigurationError, ConnectionFailedError, PermissionDeniedError, RegistryError
+from tasks.oci.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RegistryError,
+    RegistryUnavailableError,
+)
 from tasks.registry_ports import NewRepositories, RepositoryState
+from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.ecr import EcrRegistry, make_client
+from tasks.stores.registry.oras_provider import OrasProvider
+from tasks.stores.registry.registry_auth import Authorizer
+from tasks.stores.registry.request_retry import RequestRetry
+from tasks.stores.registry.transport.http_pool import HttpPool
 from tests.support.ecr_templates import MOTOS_ACCOUNT, answer_with_templates, template
+from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 
@@ -52,8 +65,9 @@ class Answers:
         return call
 
 
-def refusal(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "Operation")
+def refusal(code: str, status: int = 400) -> ClientError:
+    said: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(said, "Operation")
 
 
 def grant(expires: datetime) -> dict[str, Any]:
@@ -112,6 +126,40 @@ def test_credentials_that_are_away_for_a_moment_after_they_were_there_are_asked_
 def test_another_refusal_is_told() -> None:
     with pytest.raises(RegistryError, match="ecr:GetAuthorizationToken: AWS answered ServerException"):
         EcrRegistry(Answers(get_authorization_token=refusal("ServerException")), HOST).credentials()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("ThrottlingException", 400, RateLimitedError),
+        ("TooManyRequestsException", 429, RateLimitedError),
+        ("ServerException", 500, RegistryUnavailableError),
+        ("ServiceUnavailable", 503, RegistryUnavailableError),
+        ("InvalidParameterException", 400, RegistryError),
+    ],
+)
+def test_what_aws_refuses_for_the_moment_may_be_asked_for_again(
+    code: str, status: int, kind: type[RegistryError]
+) -> None:
+    error = refusal(code, status)
+    ecr = EcrRegistry(Answers(get_authorization_token=error, describe_repositories=error), HOST)
+    for ask in (ecr.credentials, lambda: ecr.state("team/app")):
+        with pytest.raises(kind, match=code) as raised:
+            ask()
+        assert type(raised.value) is kind
+        assert raised.value.status == status
+
+
+def test_a_login_that_aws_throttles_is_waited_for_as_a_registry_that_does(
+    script: ScriptedRegistry, make_pool: Callable[..., HttpPool]
+) -> None:
+    answers = [refusal("ThrottlingException", 400), grant(datetime.now(UTC) + timedelta(hours=6))]
+    ecr = EcrRegistry(Answers(get_authorization_token=answers), HOST)
+    script.expect("GET", "/v2/", Reply(401, {"WWW-Authenticate": "Basic"}), Reply(200))
+    gate = RequestGate(Stop())
+    pool = make_pool(script.host, gate)
+    provider = OrasProvider(script.host, pool, Authorizer(pool.origin, ecr.credentials, pool.send))
+    assert RequestRetry(gate, Stop(), first_wait=0.001)(provider.knock).status == 200
 
 
 def test_a_repository_is_made_as_asked_for(ecr: EcrRegistry) -> None:
