@@ -248,7 +248,8 @@ class Authorizer:
             answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers, None)
         where = f"the token server {redacted(realm)[:200]}"
         if credentials is None and answer.status in {401, 403}:  # Quay's, of whoever names no repository
-            raise AuthenticationError(f"{where} asks for a login and {NONE_CONFIGURED}", status=answer.status)
+            message = f"{where} asks for a login and {NONE_CONFIGURED}: {describe(answer)}"
+            raise AuthenticationError(message, status=answer.status)
         return _read_token(answer, where, self.credentials.named, self._clock())
 
     def _exchange(self, realm: str, service: str, scopes: Scopes, identity_token: str) -> HttpAnswer:
@@ -284,7 +285,7 @@ def _read_token(answer: HttpAnswer, where: str, named: str, now: float) -> _Toke
     if is_limited or may_pass(answer.status):
         kind = RateLimitedError if is_limited else RegistryUnavailableError
         wish = retry_after(answer.headers)
-        raise kind(f"{where} answered {answer.status}", status=answer.status, retry_after=wish)
+        raise kind(f"{where} answered {describe(answer)}", status=answer.status, retry_after=wish)
     if answer.status != HTTPStatus.OK:
         raise AuthenticationError(f"{where} refused {named} ({describe(answer)})", status=answer.status)
     try:

@@ -21,6 +21,7 @@ from tasks.oci.errors import (
     LayoutliftError,
     PermissionDeniedError,
     RateLimitedError,
+    RegistryError,
     RegistryUnavailableError,
     TransferStalledError,
     UnexpectedAnswerError,
@@ -624,6 +625,24 @@ def test_a_blob_read_back_is_authorized_like_all_else(
     assert store.fetch_blob("app", descriptor).read() == b"x"
     assert store.has_blob("app", descriptor)
     assert store.requests_made == 3
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, RateLimitedError), (503, RegistryUnavailableError)])
+def test_why_a_token_server_gives_none_for_the_moment_is_told(status: int, kind: type[RegistryError]) -> None:
+    """As Docker Hub's does after too many wrong passwords, of whatever machine at that address."""
+    body = b'{"details":"too many failed login attempts for username or IP address"}'
+    made = Authorizer("https://h", lambda: ME, lambda _m, url, _h, _b: HttpAnswer(status, {}, body, url))
+    made.refused((), None, 'Bearer realm="https://auth.example/token"')
+    with pytest.raises(kind, match=f"answered {status} .*too many failed login attempts"):
+        made.header(())
+
+
+def test_why_a_token_server_wants_a_login_is_told() -> None:
+    body = b'{"errors":[{"code":"DENIED","message":"this address may not come without one"}]}'
+    made = Authorizer("https://h", lambda: None, lambda _m, url, _h, _b: HttpAnswer(403, {}, body, url))
+    made.refused((), None, 'Bearer realm="https://auth.example/token"')
+    with pytest.raises(AuthenticationError, match=r"none is configured; .*this address may not come without one"):
+        made.header(())
 
 
 def test_a_wish_of_the_token_server_to_wait_is_heard() -> None:
