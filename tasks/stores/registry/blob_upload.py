@@ -222,9 +222,10 @@ class BlobUpload:
         To send it twice at once is what distribution 2.8 loses tags by, and takes longer.
         """
         seconds = descriptor.size / COMMITTED_BYTES_A_SECOND if tried.sent else 0.0
-        tried.sent = False
         look = partial(self._arrived, repository, descriptor)
-        return bool(self._retry.until(wanted=True, look=look, seconds=seconds))
+        has_arrived = bool(self._retry.until(wanted=True, look=look, seconds=seconds))
+        tried.sent = False
+        return has_arrived
 
     def _uploads_path(self, repository: str) -> str:
         return self._provider.container(repository).uploads_path
@@ -233,6 +234,8 @@ class BlobUpload:
         path = self._provider.container(repository).blob_path(descriptor.digest)
         scopes = (repository_scope(repository, write=True),)
         answer = self._provider.do_request(path, "HEAD", None, {}, scopes)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:  # which says nothing of the blob
+            raise error_of(answer, f"looking for {descriptor.digest}")
         length = said_once(answer.headers.get("Content-Length"))
         return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
 

@@ -347,6 +347,25 @@ def test_a_failed_upload_starts_anew_with_all_its_bytes(
     assert script.asked("PUT", SESSION)[-1].body == data
 
 
+@sizes
+def test_a_pause_that_is_wanted_where_a_blob_is_looked_for_says_nothing_of_the_blob(
+    script: ScriptedRegistry, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    """It was sent once more at once, against the wish, and beside the first one."""
+    pauses: list[float] = []
+    monkeypatch.setattr(RequestGate, "pause", lambda _, seconds: pauses.append(seconds))
+    monkeypatch.setattr(blob_upload, "COMMITTED_BYTES_A_SECOND", 1_000)
+    path, size = f"/v2/app/blobs/{Digest.of(data)}", {"Content-Length": str(len(data))}
+    script.expect("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(drop=True))
+    script.expect("HEAD", path, Reply(429, {"Retry-After": "7"}))
+    if data == LARGE:  # which the registry may still be storing
+        script.expect("HEAD", path, Reply(404))
+    script.expect("HEAD", path, Reply(headers=size))
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert pauses == [7.0]
+
+
 def test_an_answer_that_was_lost_costs_no_second_upload(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("POST", UPLOADS, ACCEPTED)
     script.expect("PUT", SESSION, Reply(drop=True))
