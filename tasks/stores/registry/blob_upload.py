@@ -26,7 +26,7 @@ from tasks.oci.errors import (
 from tasks.ports import BlobArrival
 from tasks.stores.hidden_secrets import LONGEST_SHOWN
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at
-from tasks.stores.registry.registry_answers import error_of, upload_error_of
+from tasks.stores.registry.registry_answers import asks_for_fewer, error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SMALL_BLOB = 256 * 1024
 """Bytes up to which a blob is read whole before it is sent: one system call instead of several."""
-_SLOW_DOWN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+_OF_THE_MOMENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY})
 _NOT_WAITED_FOR = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 524})
 """A proxy, Cloudflare's with 524, did not wait for the answer; the registry may well be storing what it was sent."""
 _MAY_BE_THERE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT})
@@ -234,7 +234,7 @@ class BlobUpload:
         path = self._provider.container(repository).blob_path(descriptor.digest)
         scopes = (repository_scope(repository, write=True),)
         answer = self._provider.do_request(path, "HEAD", None, {}, scopes)
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:  # which says nothing of the blob
+        if asks_for_fewer(answer):
             raise error_of(answer, f"looking for {descriptor.digest}")
         length = said_once(answer.headers.get("Content-Length"))
         return answer.status == HTTPStatus.OK and length in {None, str(descriptor.size)}
@@ -249,4 +249,4 @@ def _noting_end(chunks: Iterable[Buffer], tried: UploadTries) -> Iterator[Buffer
 def _is_refusal(answer: HttpAnswer) -> bool:
     """Whether the registry will not do this, so that another way must be gone."""
     is_of_client = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    return is_of_client and answer.status not in _SLOW_DOWN
+    return is_of_client and answer.status not in _OF_THE_MOMENT and not asks_for_fewer(answer)

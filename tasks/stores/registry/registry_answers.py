@@ -173,6 +173,15 @@ def may_pass(status: int) -> bool:
     return status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
+def asks_for_fewer(answer: HttpAnswer) -> bool:
+    """Whether the registry wants fewer requests, and says nothing of what it was asked for."""
+    return _is_throttling(answer, error_codes(answer))
+
+
+def _is_throttling(answer: HttpAnswer, codes: tuple[str, ...]) -> bool:
+    return answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes
+
+
 def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for an answer that is not the one hoped for."""
     message = f"{attempted}: the registry answered {describe(answer)}"
@@ -182,7 +191,7 @@ def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
 
 
 def _kind_of(answer: HttpAnswer, codes: tuple[str, ...]) -> type[RegistryError]:
-    if answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes:
+    if _is_throttling(answer, codes):
         return RateLimitedError
     if _says_full(answer):
         return TargetFullError
@@ -224,7 +233,8 @@ def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
         return Deletion.DELETED
     if answer.status == HTTPStatus.NOT_FOUND:
         return Deletion.MISSING
-    if answer.status in {400, 405, 501} and _LOCKED not in error_codes(answer):
+    codes = error_codes(answer)
+    if answer.status in {400, 405, 501} and _LOCKED not in codes and not _is_throttling(answer, codes):
         return Deletion.UNSUPPORTED
     raise error_of(answer, attempted)
 

@@ -14,6 +14,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, UnexpectedAnswerError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.stores.hidden_secrets import redacted
+from tasks.stores.registry.registry_answers import asks_for_fewer
 from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, address_in
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ MOST_LISTED = 4 * MAX_LIST_SIZE
 """Bytes of all pages of a list: more than ten million tags."""
 MOST_VALUES = 4_000_000
 """Values of a page: ordinary tags that fill one are fewer. Short ones take twenty times a page's size as objects."""
-NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
+_NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")  # no address holds "<": many of them took the square of their time
@@ -63,6 +64,11 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
         size += len(answer.body)
         path = next_page(answer)
     return Listed(tuple(entries), whole=True)
+
+
+def says_no_list(answer: HttpAnswer) -> bool:
+    """Whether an answer is how a registry says that it does not list this."""
+    return answer.status in _NOT_LISTED and not asks_for_fewer(answer)
 
 
 def next_page(answer: HttpAnswer) -> str | None:

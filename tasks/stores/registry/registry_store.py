@@ -32,7 +32,7 @@ from tasks.stores.registry.blob_upload import BlobUpload
 from tasks.stores.registry.head_requests import HeadRequests
 from tasks.stores.registry.registry_answers import deletion_of, error_codes, error_of, manifest_error_of
 from tasks.stores.registry.registry_auth import Scopes, repository_scope
-from tasks.stores.registry.registry_lists import NOT_LISTED, digests_of, is_index, read_pages
+from tasks.stores.registry.registry_lists import digests_of, is_index, read_pages, says_no_list
 from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ class RegistryStore:
             answer = self._provider.do_request(
                 path, "GET", None, headers, self._scopes(repository), most=MAX_LIST_SIZE, follow=follow
             )
-            if answer.status != HTTPStatus.OK and answer.status not in NOT_LISTED:
+            if answer.status != HTTPStatus.OK and not says_no_list(answer):
                 raise error_of(answer, f"GET {self._pool.origin}{path.partition('?')[0]}")
             return answer
 

@@ -329,8 +329,14 @@ def test_a_mount_asks_for_the_right_to_write_here_and_to_read_the_other_reposito
     assert sorted(scopes) == ["repository:app:pull,push", "repository:other:pull"]
 
 
-def test_a_mount_that_comes_too_fast_is_tried_again_as_one(script: ScriptedRegistry, make_store: MakeStore) -> None:
-    script.expect("POST", UPLOADS, Reply(429), Reply(201))
+TOO_FAST = b'{"errors":[{"code":"TOOMANYREQUESTS"}]}'
+
+
+@pytest.mark.parametrize("reply", [Reply(429), Reply(400, body=TOO_FAST)], ids=["429", "400"])
+def test_a_mount_that_comes_too_fast_is_tried_again_as_one(
+    script: ScriptedRegistry, make_store: MakeStore, reply: Reply
+) -> None:
+    script.expect("POST", UPLOADS, reply, Reply(201))
     script.expect("HEAD", f"/v2/app/blobs/{Digest.of(SMALL)}", Reply(404))
     assert make_store(script.host).push_blob("app", blob(SMALL), "other") is BlobArrival.MOUNTED
 

@@ -265,6 +265,11 @@ def test_a_deletion_that_was_not_judged_is_none(status: int, expected: type[erro
         deletion_of(answered(status), "DELETE /v2/")
 
 
+def test_a_deletion_that_comes_too_fast_is_none_whatever_the_status() -> None:
+    with pytest.raises(errors.RateLimitedError):
+        deletion_of(answered(400, "TOOMANYREQUESTS"), "DELETE /v2/")
+
+
 @pytest.mark.parametrize("detail", [{"Err": 280}, {"Err": 5}, "input/output error"])
 def test_another_trouble_with_the_disk_may_pass(detail: object) -> None:
     body = {"errors": [{"code": "UNKNOWN", "message": "unknown error", "detail": detail}]}

@@ -354,6 +354,15 @@ def test_a_registry_that_lists_no_tags_is_not_taken_for_one_without(
     assert store.list_tags("team/app") is None
 
 
+def test_a_list_that_is_asked_for_too_fast_is_asked_for_again_whatever_the_status(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """With 400 it was taken for one that the registry does not have."""
+    too_fast = Reply(400, body=b'{"errors":[{"code":"TOOMANYREQUESTS"}]}')
+    script.expect("GET", TAGS_PATH, too_fast, page("v1"))
+    assert make_store(script.host).list_tags("team/app") == {"v1"}
+
+
 @pytest.mark.parametrize("pages", [0, 1])
 def test_a_list_that_a_proxy_does_not_wait_for_is_not_the_fate_of_all_its_tags(
     script: ScriptedRegistry, make_store: MakeStore, caplog: pytest.LogCaptureFixture, pages: int
