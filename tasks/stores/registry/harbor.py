@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _PROJECTS = "/api/v2.0/projects"
 _NOT_SAID = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_EXPECTED = _NOT_SAID | {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+_MADE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.CONFLICT})
+_EXPECTED = _NOT_SAID | _MADE | {HTTPStatus.NOT_FOUND}
 
 
 class HarborProjects:
@@ -53,7 +54,7 @@ class HarborProjects:
         metadata = {"public": "false", "auto_scan": str(settings.scan_on_push).lower()}
         body = json.dumps({"project_name": project, "metadata": metadata}).encode()
         answer = self._send("POST", _PROJECTS, f"making the project {project}", body)
-        if answer.status in _NOT_SAID:
+        if answer.status not in _MADE:
             raise error_of(answer, f"making the project {project}")
 
     def _send(self, method: str, path: str, attempted: str, body: bytes | None = None) -> HttpAnswer:

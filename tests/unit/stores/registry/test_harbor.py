@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.oci.errors import ConfigurationError, PermissionDeniedError
+from tasks.oci.errors import ConfigurationError, PermissionDeniedError, RegistryError
 from tasks.registry_ports import NewRepositories
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry.credentials import Credentials
@@ -74,6 +74,13 @@ def test_one_that_another_made_meanwhile_is_fine(script: ScriptedRegistry, harbo
 def test_a_robot_that_may_not_ask_learns_it_by_pushing(script: ScriptedRegistry, harbor: HarborProjects) -> None:
     script.expect("HEAD", PROJECTS, Reply(403))
     assert harbor.state("team/app").exists
+
+
+def test_what_knows_no_projects_is_told_where_one_is_made(script: ScriptedRegistry, harbor: HarborProjects) -> None:
+    """As a proxy that leads to the registry alone: the project counted as made."""
+    script.expect("POST", PROJECTS, Reply(404))
+    with pytest.raises(RegistryError, match="making the project team: the registry answered 404"):
+        harbor.create("team/app", NewRepositories())
 
 
 def test_a_robot_that_may_not_make_projects_is_told_so(script: ScriptedRegistry, harbor: HarborProjects) -> None:
