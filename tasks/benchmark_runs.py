@@ -25,8 +25,8 @@ from tasks.oci.errors import (
     SourceUnavailableError,
     StateError,
 )
-from tasks.operations.benchmark.data_files import ended_row, warning_row
-from tasks.operations.benchmark.resuming import Kept, kept_of
+from tasks.operations.benchmark.data_files import ended_row, rows_of, warning_row
+from tasks.operations.benchmark.resuming import kept_of
 from tasks.operations.benchmark.visits import least_space, plan_visits
 from tasks.operations.reports.counts import counted
 from tasks.stores.benchmark import page_cache
@@ -81,17 +81,17 @@ class BenchmarkRun:
             ConfigurationError: that run measured something else, or the results can't be written.
             StateError: what it left can't be read.
         """
-        kept = kept_of(self.folder.rows(), self.about) if self.options.resume else Kept()
+        kept = kept_of(self.folder.rows() if self.options.resume else (), self.about)
         if self.options.resume and kept.about is None:
             logger.warning("--resume: there is nothing to go on with in %s: all is measured", self.folder.path)
         self.measurements += kept.measurements
         self.failures += kept.failures
         self.warnings += kept.warnings
-        self.ended.update(dict.fromkeys(kept.cases))
+        self.ended.update(dict.fromkeys(kept.ended))
         if kept.about is not None and not self.cases_left:
             self.about = kept.about
             logger.info("everything is measured already, by the run %s of %s", kept.about.run, kept.about.started)
-        self.folder.begin([self.about.to_json(), *kept.rows()])
+        self.folder.begin(rows_of(self.results))
         told = (*no_mounts(self.paths), *not_cold(self.paths, drops=self.bench.drop_caches))
         self._warn([line for line in told if line not in self.warnings])
         for line in traffic_lines(self.options, self.cases_left, self.paths):

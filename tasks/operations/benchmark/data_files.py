@@ -20,7 +20,7 @@ from tasks.benchmark_values.facts import About, Cost, Failure, Measurement, Phas
 from tasks.oci.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tasks.operations.benchmark.history import Regression
 
@@ -77,6 +77,11 @@ def _csv_row(each: Measurement) -> dict[str, Any]:
 
 
 def json_lines(results: Results, regressions: Sequence[Regression] = ()) -> str:
+    """`rows_of` as text."""
+    return "".join(json.dumps(row) + "\n" for row in rows_of(results, regressions))
+
+
+def rows_of(results: Results, regressions: Sequence[Regression] = ()) -> list[dict[str, Any]]:
     """A line about the run, then one a measurement, failure, case that was ended, warning and regression."""
     rows = [results.about.to_json()] if results.about else []
     rows += [each.to_json() for each in results.measurements]
@@ -84,7 +89,7 @@ def json_lines(results: Results, regressions: Sequence[Regression] = ()) -> str:
     rows += map(ended_row, results.ended)
     rows += map(warning_row, results.warnings)
     rows += [{"kind": "regression", **asdict(each)} for each in regressions]
-    return "".join(json.dumps(row) + "\n" for row in rows)
+    return rows
 
 
 def ended_row(label: str) -> dict[str, Any]:
@@ -111,22 +116,38 @@ def parse(text: str, name: str) -> Results:
     return Results(name=name, measurements=found)
 
 
-def _parse_json_lines(text: str, name: str) -> Results:
-    rows: dict[str, list[Any]] = {kind: [] for kind in _READERS}
-    for number, line in enumerate(text.splitlines(), 1):
-        try:
-            row = json.loads(line)
-            rows[row["kind"]].append(_READERS[row["kind"]](row))
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ConfigurationError(f"{name}:{number}: this is no line of a benchmark's results") from error
+def results_of(rows: Iterable[Mapping[str, Any]], name: str) -> Results:
+    """What `rows_of` made, but for the regressions; of several lines about the run the last counts.
+
+    Raises:
+        KeyError, TypeError, ValueError: one is something else.
+    """
+    found: dict[str, list[Any]] = {kind: [] for kind in _READERS}
+    for row in rows:
+        found[row["kind"]].append(_READERS[row["kind"]](row))
     return Results(
         name=name,
-        measurements=tuple(rows["measurement"]),
-        failures=tuple(rows["failure"]),
-        about=rows["about"][-1] if rows["about"] else None,
-        warnings=tuple(rows[WARNING]),
-        ended=tuple(rows[CASE_ENDED]),
+        measurements=tuple(found["measurement"]),
+        failures=tuple(found["failure"]),
+        about=found["about"][-1] if found["about"] else None,
+        warnings=tuple(found[WARNING]),
+        ended=tuple(found[CASE_ENDED]),
     )
+
+
+def _parse_json_lines(text: str, name: str) -> Results:
+    number = 0
+
+    def rows() -> Iterator[Any]:
+        nonlocal number
+        for line in text.splitlines():
+            number += 1
+            yield json.loads(line)
+
+    try:
+        return results_of(rows(), name)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"{name}:{number}: this is no line of a benchmark's results") from error
 
 
 def _dat_measurements(lines: Sequence[str], name: str) -> Iterator[Measurement]:

@@ -2,64 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tasks.benchmark_values.facts import About, Failure, Measurement
+from tasks.benchmark_values.facts import Results
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.benchmark.data_files import CASE_ENDED, WARNING, ended_row, warning_row
+from tasks.operations.benchmark.data_files import results_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+
+    from tasks.benchmark_values.facts import About
 
 SAME = ("location", "endpoint", "content", "host", "processors", "system", "cold", "repeats", "pause", "counted")
 """What two runs must have in common to be one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """The figures of the cases that were measured to their ends, in the order of measuring."""
-
-    cases: tuple[str, ...] = ()
-    measurements: tuple[Measurement, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    warnings: tuple[str, ...] = ()
-    """All of them: what is still in a registry of the user's, say, is so whatever is measured again."""
-    about: About | None = None
-    """What the run said of itself."""
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The same as lines of the results, but for what the run said of itself."""
-        figures = [*(each.to_json() for each in self.measurements), *(each.to_json() for each in self.failures)]
-        ended = map(ended_row, self.cases)
-        return [*figures, *ended, *map(warning_row, self.warnings)]
-
-
-def kept_of(rows: Sequence[Mapping[str, Any]], now: About) -> Kept:
+def kept_of(rows: Iterable[Mapping[str, Any]], now: About) -> Results:
     """What can be kept of the lines that an interrupted run wrote; a case that it had not ended is measured again.
+
+    Warnings all are: what is still in a registry of the user's, say, is so whatever is measured again.
 
     Raises:
         ConfigurationError: it measured something else, or otherwise.
     """
     try:
-        before = next((About.from_json(row) for row in rows if row.get("kind") == "about"), None)
-        if before is None:
-            return Kept()
-        _refuse_other(before, now)
-        ended = tuple(row["case"] for row in rows if row["kind"] == CASE_ENDED)
-        return Kept(
-            ended,
-            tuple(Measurement.from_json(row) for row in _of(rows, "measurement") if row["case"] in ended),
-            tuple(Failure.from_json(row) for row in _of(rows, "failure") if row["case"] in ended),
-            tuple(dict.fromkeys(str(row["message"]) for row in _of(rows, WARNING))),
-            before,
-        )
+        found = results_of(rows, now.run)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError("the results that are to be resumed can't be read") from error
-
-
-def _of(rows: Iterable[Mapping[str, Any]], kind: str) -> Iterable[Mapping[str, Any]]:
-    return (row for row in rows if row["kind"] == kind)
+    if found.about is None:
+        return Results(name=now.run, measurements=())
+    _refuse_other(found.about, now)
+    return replace(
+        found,
+        measurements=tuple(each for each in found.measurements if each.case in found.ended),
+        failures=tuple(each for each in found.failures if each.case in found.ended),
+        warnings=tuple(dict.fromkeys(found.warnings)),
+    )
 
 
 def _refuse_other(before: About, now: About) -> None:

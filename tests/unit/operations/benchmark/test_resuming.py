@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tasks.benchmark_values.facts import Failure, Phase, UsedPath
+from tasks.benchmark_values.facts import Failure, Phase, Results, UsedPath
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.benchmark.data_files import parse
-from tasks.operations.benchmark.resuming import SAME, Kept, kept_of
+from tasks.operations.benchmark.data_files import parse, rows_of
+from tasks.operations.benchmark.resuming import SAME, kept_of
 from tests.support.benchmark_facts import about, measured
 
 DONE = {"kind": "case", "case": "8MiB"}
@@ -21,8 +21,15 @@ def test_only_cases_that_ended_are_kept() -> None:
     warnings = [WARNED, WARNED]
     rows = [about().to_json(), of_ended.to_json(), FAILED.to_json(), DONE, of_torn.to_json(), *warnings]
     kept = kept_of(rows, about("another"))
-    assert kept == Kept(("8MiB",), (of_ended,), (FAILED,), ("w",), about())
-    assert kept_of([about().to_json(), *kept.rows()], about()) == kept
+    assert kept == Results(
+        name="another",
+        measurements=(of_ended,),
+        failures=(FAILED,),
+        about=about(),
+        warnings=("w",),
+        ended=("8MiB",),
+    )
+    assert kept_of(rows_of(kept), about("another")) == kept
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -42,7 +49,12 @@ def test_a_run_of_the_same_paths_in_another_way_is_refused(own: dict[str, Any]) 
 
 @pytest.mark.parametrize("rows", [[], [DONE]])
 def test_where_nothing_was_begun_nothing_is_kept(rows: list[dict[str, object]]) -> None:
-    assert kept_of(rows, about()) == Kept()
+    assert kept_of(rows, about("now")) == Results(name="now", measurements=())
+
+
+def test_what_is_no_line_of_results_is_refused_before_it_is_written_over() -> None:
+    with pytest.raises(ConfigurationError, match="results that are to be resumed can't be read"):
+        kept_of([about().to_json(), {"kind": "measurement", "case": "8MiB"}, DONE], about())
 
 
 def test_results_of_a_run_that_goes_on_can_be_plotted() -> None:
