@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tasks.benchmark_values.summary import summarize
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.benchmark.data_files import csv_text, dat_text, json_lines, parse
 from tasks.operations.benchmark.history import Entry, compare, entries_of
 from tasks.operations.benchmark.report_text import markdown_report
-from tasks.operations.benchmark.summaries import summarize
 from tasks.operations.reports.shown_text import printable
 from tasks.stores.benchmark.plot_trend import Moment
 from tasks.stores.benchmark.plots import Named, draw_comparison, draw_results

@@ -8,8 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Self
 
 from tasks.benchmark_values.cases import MIB
-from tasks.benchmark_values.summary import FEWEST
-from tasks.operations.benchmark.summaries import summarize
+from tasks.benchmark_values.summary import FEWEST, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

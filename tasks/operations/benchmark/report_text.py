@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import Phase
-from tasks.benchmark_values.summary import FEWEST
-from tasks.operations.benchmark.summaries import summarize
+from tasks.benchmark_values.summary import FEWEST, summarize
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, printable
 

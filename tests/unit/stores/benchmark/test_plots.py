@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.benchmark_values.facts import Phase
-from tasks.operations.benchmark.summaries import summarize
+from tasks.benchmark_values.summary import summarize
 from tasks.stores.benchmark.plot_trend import Moment, draw_trend
 from tasks.stores.benchmark.plots import Named, draw_comparison, draw_results
 from tests.support.benchmark_facts import measured

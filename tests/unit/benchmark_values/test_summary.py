@@ -2,7 +2,7 @@ import pytest
 
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import Phase
-from tasks.operations.benchmark.summaries import nearest_rank, summarize
+from tasks.benchmark_values.summary import nearest_rank, summarize
 from tests.support.benchmark_facts import measured
 
 
