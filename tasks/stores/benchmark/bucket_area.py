@@ -7,13 +7,14 @@ prefix of its own below, so that what an earlier run left when it died can be to
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tasks.oci.errors import LayoutliftError, RefusedError, SourceError, is_transient
 from tasks.stores.benchmark.area_marker import MARKER, is_run_name, refuse_living, run_name
-from tasks.stores.bucket.s3_answers import objects_of, with_all
+from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, UPLOAD_MARKERS, objects_of, pages_of, with_all
 from tasks.stores.bucket.s3_errors import DeniedError, translated
 from tasks.stores.local_parts.waiting import wait_until
 from tasks.stores.state.lock_holder import LockHolder
@@ -190,7 +191,8 @@ class BucketArea:
 
     def _abort_uploads(self, prefix: str) -> None:
         """Let go of the parts that runs had uploaded when they died: they cost money, and no listing shows them."""
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        ask = partial(self._client.list_multipart_uploads, Bucket=self.bucket, Prefix=prefix)
+        pages = pages_of(ask, f"s3://{self.bucket}", UPLOAD_MARKERS)
         for upload in (upload for page in pages for upload in page.get("Uploads", [])):
             if is_run_name(upload["Key"].removeprefix(self._area).partition("/")[0]):
                 self._client.abort_multipart_upload(
@@ -198,7 +200,8 @@ class BucketArea:
                 )
 
     def _objects(self, prefix: str) -> Iterator[Mapping[str, Any]]:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        ask = partial(self._client.list_objects_v2, Bucket=self.bucket, Prefix=prefix)
+        pages = pages_of(ask, f"s3://{self.bucket}", OBJECT_MARKERS)
         return (found for page in pages for found in self._listed(page, "Key", "Size"))
 
     def _listed(self, page: Mapping[str, Any], *names: str) -> Iterator[Mapping[str, Any]]:

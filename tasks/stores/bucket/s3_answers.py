@@ -8,9 +8,12 @@ from tasks.oci.errors import SourceError
 from tasks.stores.bucket.s3_errors import GarbledError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-
+OBJECT_MARKERS = {"ContinuationToken": "NextContinuationToken"}
+"""What a listing goes on with: the name of a request's parameter, and that of the page before."""
+UPLOAD_MARKERS = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+VERSION_MARKERS = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
 _OF_LISTINGS = frozenset({"IsTruncated", "Contents", "KeyCount", "MaxKeys"})
 
 
@@ -41,10 +44,23 @@ def with_all(found: Mapping[str, Any], where: str, *names: str) -> Mapping[str, 
     return found
 
 
+def pages_of(ask: Callable[..., Any], where: str, markers: Mapping[str, str]) -> Iterator[Any]:
+    """The pages of a listing, as they are asked for.
+
+    Raises:
+        SourceError: as `next_place` does; and what `ask` raises.
+    """
+    place: dict[str, str] | None = {}
+    while place is not None:
+        page = ask(**place)
+        yield page
+        place = next_place(page, place, where, markers)
+
+
 def next_place(
-    page: Mapping[str, Any], place: Mapping[str, str], where: str, **markers: str
+    page: Mapping[str, Any], place: Mapping[str, str], where: str, markers: Mapping[str, str]
 ) -> dict[str, str] | None:
-    """What a listing goes on with after the page at `place`, None at its end; `markers` are the page's, by parameter.
+    """What a listing goes on with after the page at `place`, None at its end.
 
     Raises:
         SourceError: there is more, and no way to it.

@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from tasks.oci.errors import ContentNotFoundError, SourceError, SourceReadError, SourceUnavailableError, is_transient
 from tasks.ports import BlobStat
-from tasks.stores.bucket.s3_answers import next_place, objects_of, with_all
+from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, UPLOAD_MARKERS, objects_of, pages_of, with_all
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
     GarbledError,
@@ -141,21 +141,21 @@ class S3Bucket:
         Raises:
             SourceError: they can't be listed.
         """
-        place: dict[str, str] | None = {}
-        while place is not None:
-            page = self._tried(partial(self._page, prefix, place), self._name)
+        for page in pages_of(partial(self._page, prefix), self._name, OBJECT_MARKERS):
             for each in objects_of(page, self._name):
                 found = with_all(each, self._name, "Key", "Size", "LastModified")
                 modified = found["LastModified"].timestamp()
                 yield ListedObject(found["Key"], found["Size"], found.get("ETag", "").strip('"'), modified)
-            place = next_place(page, place, self._name, ContinuationToken="NextContinuationToken")
 
-    def _page(self, prefix: str, place: Mapping[str, str]) -> Any:
+    def _page(self, prefix: str, **place: str) -> Any:
         """A page of a listing, and nothing else, so that what is none is asked for again."""
-        more: dict[str, Any] = {**self._more, **place}
-        page = self._client.list_objects_v2(Bucket=self._name, Prefix=prefix, **more)
-        objects_of(page, self._name)
-        return page
+
+        def list_objects(**parameters: Any) -> Any:
+            page = self._client.list_objects_v2(**parameters)
+            objects_of(page, self._name)
+            return page
+
+        return self._ask(list_objects, self._name, Prefix=prefix, **place, **self._more)
 
     def list_uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
         """Key, id and begin of every multipart upload that is not finished.
@@ -163,14 +163,11 @@ class S3Bucket:
         Raises:
             SourceError: they can't be listed.
         """
-        place: dict[str, str] | None = {}
-        while place is not None:
-            page = self._ask(self._client.list_multipart_uploads, self._name, Prefix=prefix, **place, **self._more)
+        ask = partial(self._ask, self._client.list_multipart_uploads, self._name, Prefix=prefix, **self._more)
+        for page in pages_of(ask, self._name, UPLOAD_MARKERS):
             for each in page.get("Uploads", ()):
                 found = with_all(each, self._name, "Key", "UploadId", "Initiated")
                 yield found["Key"], found["UploadId"], found["Initiated"].timestamp()
-            markers = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
-            place = next_place(page, place, self._name, **markers)
 
     def get(self, key: str, start: int = 0, stop: int | None = None, if_match: str | None = None) -> OpenObject:
         """Ask for the bytes of an object from `start` until before `stop`; the answer's body is not read yet.

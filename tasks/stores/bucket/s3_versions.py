@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import LayoutliftError, SizeMismatchError, SourceError
-from tasks.stores.bucket.s3_answers import next_place, with_all
+from tasks.stores.bucket.s3_answers import VERSION_MARKERS, pages_of, with_all
 from tasks.stores.bucket.s3_bucket import S3Bucket
 
 if TYPE_CHECKING:
@@ -36,15 +37,12 @@ class VersionedS3Bucket(S3Bucket):
         Raises:
             SourceError: they can't be listed.
         """
-        place: dict[str, str] | None = {}
         asked_for = f"the list of versions in {self._name}"
-        while place is not None:
-            page = self._ask(self._client.list_object_versions, asked_for, Prefix=prefix, **place, **self._more)
+        ask = partial(self._ask, self._client.list_object_versions, asked_for, Prefix=prefix, **self._more)
+        for page in pages_of(ask, self._name, VERSION_MARKERS):
             for kind, is_marker in (("Versions", False), ("DeleteMarkers", True)):
                 for found in page.get(kind, ()):
                     yield _version(with_all(found, self._name, "Key", "VersionId", "IsLatest"), is_marker=is_marker)
-            markers = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
-            place = next_place(page, place, self._name, **markers)
 
     def read_version(self, version: ObjectVersion, limit: int) -> bytes:
         """All of a version of an object.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
-from tasks.stores.bucket.s3_answers import etag_of, modified_of, next_place, objects_of, with_all
+from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, etag_of, modified_of, next_place, objects_of, with_all
 from tasks.stores.bucket.s3_bucket import AWAY_SECONDS
 from tasks.stores.bucket.s3_client import body_of
 from tasks.stores.bucket.s3_errors import (
@@ -157,7 +157,7 @@ class StateObjects:
         page = self._client.list_objects_v2(Bucket=self._address.bucket, Prefix=begin, **more)
         listed = [with_all(each, str(self), "Key", "LastModified") for each in objects_of(page, str(self))]
         found = [(each["Key"], each["LastModified"].timestamp()) for each in listed]
-        return found, next_place(page, place, str(self), ContinuationToken="NextContinuationToken")
+        return found, next_place(page, place, str(self), OBJECT_MARKERS)
 
     def delete(self, name: str) -> None:
         """Remove an object; one that does not exist is removed already, also where the store says so.

@@ -218,3 +218,13 @@ def test_what_is_no_listing_is_not_taken_for_a_prefix_that_holds_nothing(
     with pytest.raises(SourceError, match=said):
         area_of(client).claim()
     assert client.list_objects(Bucket="bucket").get("Contents", []) == []
+
+
+@pytest.mark.parametrize("operation", ["ListObjectsV2", "ListMultipartUploads"])
+def test_a_listing_that_is_cut_off_is_not_taken_for_all_that_there_is(client: S3Client, operation: str) -> None:
+    body = b"<Result><IsTruncated>true</IsTruncated></Result>"
+    client.meta.events.register_first(
+        f"before-send.s3.{operation}", lambda **_: AWSResponse("https://bucket", 200, {}, RawBody(body))
+    )
+    with pytest.raises(SourceError, match="s3://bucket does not go on where it was cut off"):
+        area_of(client).claim()
