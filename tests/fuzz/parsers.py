@@ -11,7 +11,7 @@ from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.oci.media_types import ARTIFACT_MANIFEST, DOCKER_MANIFEST, IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.oci.reference import is_repository, is_tag, map_repository, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.reports.shown_text import printable
-from tasks.stores.registry.registry_auth import parse_challenges
+from tasks.stores.registry.challenges import parse_challenges
 
 MANIFEST_TYPES = (IMAGE_MANIFEST, IMAGE_INDEX, DOCKER_MANIFEST, ARTIFACT_MANIFEST)
 

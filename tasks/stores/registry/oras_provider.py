@@ -80,7 +80,7 @@ class OrasProvider(Registry):
         self.session.close()  # requests' session, in whose place the pool is used
         self._pool = pool
         self._authorizer = authorizer
-        self._works: str | None = None
+        self._was_let_in = False
 
     @property
     def token_service(self) -> str:
@@ -131,7 +131,7 @@ class OrasProvider(Registry):
         sent = self._authorizer.header(scopes)
         answer = self._pool.send(method, url, _with(headers, sent), data, most, follow=follow)
         if answer.status != HTTPStatus.UNAUTHORIZED and not says_expired(answer):
-            self._works = sent or self._works
+            self._was_let_in |= sent is not None
             return answer
         asked, scopes = scopes, scopes_after(answer.headers.get("WWW-Authenticate", ""), scopes)
         renewed = self._renew(scopes, sent, answer)
@@ -144,7 +144,7 @@ class OrasProvider(Registry):
         answer = self._pool.send(method, url, _with(headers, renewed), data, most, follow=follow)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise self._refusal(renewed, scopes, answer)
-        self._works = renewed or self._works
+        self._was_let_in |= renewed is not None
         return answer
 
     def _refusal(self, sent: str | None, scopes: Scopes, answer: HttpAnswer) -> RegistryError:
@@ -156,12 +156,17 @@ class OrasProvider(Registry):
         return kind(message, status=HTTPStatus.UNAUTHORIZED)
 
     def _is_good(self, sent: str | None) -> bool:
-        """A new token is; a password is that was taken before, and is taken still."""
+        """A new token is; a password is, where any was taken before and the registry itself still lets us in."""
         if sent is None or sent.startswith("Bearer "):
             return sent is not None
-        if sent != self._works:
+        return self._was_let_in and self._lets_in()
+
+    def _lets_in(self) -> bool:
+        try:
+            self.do_request("/v2/")
+        except AuthenticationError:
             return False
-        return self._pool.send("GET", "/v2/", _with(None, sent)).status != HTTPStatus.UNAUTHORIZED
+        return True
 
     @contextmanager
     def stream(self, url: str, scopes: Scopes, wanted: Mapping[str, str]) -> Iterator[StreamedAnswer]:

@@ -1,14 +1,13 @@
 """Authorization of requests to one registry: basic, or bearer tokens by repository scope.
 
-Sources: RFC 9110 section 11.6.1 (challenges), distribution's docs/spec/auth/token.md and oauth.md. A token
-is kept for its scope, fetched anew before it ends, and dropped when the registry refuses it; one worker
-fetches it while the others that need it wait, and what it meets they have met too.
+Sources: distribution's docs/spec/auth/token.md and oauth.md. A token is kept for its scope, fetched anew before it
+ends, and dropped when the registry refuses it; one worker fetches it while the others that need it wait, and what it
+meets they have met too.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from concurrent.futures import Future
@@ -27,6 +26,7 @@ from tasks.oci.errors import (
     UntrustedConnectionError,
 )
 from tasks.stores.hidden_secrets import LONGEST_SHOWN, redacted
+from tasks.stores.registry.challenges import Challenge, KeptChallenges, chosen, parse_challenges
 from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
 from tasks.stores.registry.registry_answers import describe, may_pass, retry_after
 from tasks.stores.registry.transport.http_answers import address_in
@@ -42,7 +42,8 @@ Scopes = tuple[str, ...]
 DEFAULT_LIFETIME = 60.0
 """Seconds that a token lives when its server does not say (token.md, "expires_in")."""
 _CLIENT_ID = "layoutlift"
-_LONGEST_HEADER, _LONGEST_SCOPE = 16 * 1024, 1_000  # characters; a registry may send millions, with every answer
+_ANY_SCOPES = ("",)  # a token may be kept for no scopes
+_LONGEST_SCOPE = 1_000  # characters
 MOST_TOKENS = 5_000
 """Tokens that are kept at once: 10 MB or 20. A batch's repositories are all opened before the first is worked on, and
 in a source of 300,000 small ones so many are in work at once; with fewer tokens each would be fetched twice."""
@@ -50,26 +51,6 @@ NONE_CONFIGURED = (
     "none is configured; log in with docker or podman, or set LAYOUTLIFT_TARGET_USERNAME and "
     "LAYOUTLIFT_TARGET_PASSWORD"
 )
-_CHALLENGE = re.compile(r'([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))|([A-Za-z][A-Za-z0-9_-]*)')
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """One way to authenticate that a registry offers."""
-
-    scheme: str
-    parameters: Mapping[str, str]
-
-
-def parse_challenges(header: str) -> tuple[Challenge, ...]:
-    """All challenges of a `WWW-Authenticate` header; schemes and names in lower case."""
-    found: list[tuple[str, dict[str, str]]] = []
-    for name, quoted, plain, scheme in _CHALLENGE.findall(header[:_LONGEST_HEADER]):
-        if scheme:
-            found.append((scheme.lower(), {}))
-        elif found:
-            found[-1][1][name.lower()] = re.sub(r"\\(.)", r"\1", quoted) or plain
-    return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
 
 
 def repository_scope(repository: str, *, write: bool) -> str:
@@ -114,14 +95,15 @@ class Authorizer:
         self._send = send
         self._clock = clock
         self._lock = threading.Lock()
-        self._challenge: Challenge | None = None
+        self._challenges = KeptChallenges()
         self._tokens: dict[Scopes, _Token] = {}
         self._fetched: dict[Scopes, Future[_Token]] = {}
 
     @property
     def service(self) -> str:
-        """The name of the token service that the registry last named, empty before or without one."""
-        return self._challenge.parameters.get("service", "") if self._challenge else ""
+        """The name that the registry gives its token service, empty before or without one."""
+        challenge = self._challenges.of_host
+        return challenge.parameters.get("service", "") if challenge else ""
 
     def header(self, scopes: Scopes) -> str | None:
         """What to send as `Authorization`; None as long as the registry has asked for nothing.
@@ -134,7 +116,7 @@ class Authorizer:
             ConfigurationError: the credentials can't be found, and never were.
             ConnectionFailedError: they were, and can't be had for the moment.
         """
-        challenge = self._challenge
+        challenge = self._challenges.of(scopes)
         if challenge is None:
             return None
         key = _kept_by(challenge, scopes)
@@ -166,7 +148,8 @@ class Authorizer:
         """Have the next request for these scopes authorized anew, by whatever credentials there are then."""
         self.credentials.forget()
         with self._lock:
-            self._tokens.pop(scopes, None)
+            for key in (scopes, _ANY_SCOPES):
+                self._tokens.pop(key, None)
 
     def keep_for(self, asked: Scopes, wider: Scopes) -> None:
         """Have what was granted for `wider` scopes sent with requests that ask for less, too."""
@@ -186,10 +169,10 @@ class Authorizer:
         Raises:
             AuthenticationError: it offers no way that can be gone.
         """
-        known = None if challenge_header else self._challenge  # Amazon's 403 names no way anew
+        known = None if challenge_header else self._challenges.of(scopes)  # Amazon's 403 names no way anew
         challenge = known or self._choose(parse_challenges(challenge_header))
         with self._lock:
-            self._challenge = challenge
+            self._challenges.keep(scopes, challenge)
             key = _kept_by(challenge, scopes)
             token = self._tokens.get(key)
             if token is not None and token.header == sent:  # else another worker has a new one already
@@ -197,13 +180,9 @@ class Authorizer:
                 self.credentials.forget()  # a new password may have come in its place
 
     def _choose(self, offered: tuple[Challenge, ...]) -> Challenge:
-        by_scheme = {challenge.scheme: challenge for challenge in reversed(offered)}
-        bearer = by_scheme.get("bearer")
-        if bearer is not None and bearer.parameters.get("realm"):
-            return bearer
-        if "basic" in by_scheme:
-            return by_scheme["basic"]
-        schemes = ", ".join(by_scheme)[:LONGEST_SHOWN] or "none"
+        if (challenge := chosen(offered)) is not None:
+            return challenge
+        schemes = ", ".join(dict.fromkeys(each.scheme for each in offered))[:LONGEST_SHOWN] or "none"
         message = f"{self._origin} asks for an authentication that is not supported: {schemes}"
         raise AuthenticationError(message, status=401)
 
@@ -238,7 +217,7 @@ class Authorizer:
     def _fetch_token(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
         realm = address_in(challenge.parameters["realm"])
         self._check_realm(realm)
-        service = challenge.parameters.get("service", "")
+        service = challenge.parameters["service"]
         if credentials is not None and credentials.identity_token:
             answer = self._exchange(realm, service, scopes, credentials.identity_token)
         else:
@@ -277,7 +256,7 @@ class Authorizer:
 
 def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
     """A token is good for its scopes, a password for all of them: asking a cloud for one is not cheap."""
-    return scopes if challenge.scheme == "bearer" else ()
+    return scopes if challenge.scheme == "bearer" else _ANY_SCOPES
 
 
 def _read_token(answer: HttpAnswer, where: str, named: str, now: float) -> _Token:

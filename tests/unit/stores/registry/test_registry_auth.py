@@ -29,8 +29,10 @@ from tasks.oci.errors import (
 )
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.ports import RemoteManifest
+from tasks.registry_ports import Deletion
+from tasks.stores.registry.challenges import Challenge, parse_challenges
 from tasks.stores.registry.credentials import Credentials
-from tasks.stores.registry.registry_auth import MOST_TOKENS, Authorizer, Challenge, parse_challenges, repository_scope
+from tasks.stores.registry.registry_auth import MOST_TOKENS, Authorizer, repository_scope
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tasks.stores.registry.transport.http_pool import HttpPool
@@ -149,6 +151,86 @@ def test_a_repository_that_a_good_password_may_not_use_says_nothing_of_others(
     with pytest.raises(PermissionDeniedError):
         store.resolve_manifest("secret", "v1")
     assert store.resolve_manifest("app", "v1") is not None
+
+
+def as_harbor(*accepted: str, realm: str, found: Reply = FOUND) -> Callable[[Request], Reply]:
+    """Asks whoever shows nothing for a token, and whoever shows what is not enough for a password."""
+
+    def answer(request: Request) -> Reply:
+        shown = request.headers.get("authorization")
+        if shown in accepted:
+            return found
+        return challenge(realm) if shown is None else Reply(401, {"WWW-Authenticate": 'Basic realm="harbor"'})
+
+    return answer
+
+
+def sent_to(script: ScriptedRegistry, *words: str) -> list[str | None]:
+    """What was shown with the requests whose paths have one of these words."""
+    return [each.headers.get("authorization") for each in script.requests if any(word in each.path for word in words)]
+
+
+def test_a_repository_that_wants_a_password_where_a_token_gives_no_right_says_nothing_of_others(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Harbor, Gitea and Forgejo do, and they would take the password for all else."""
+    script.always("GET", "/token", token_of_scope)
+    script.always("GET", "/v2/", as_harbor("Bearer for nothing", realm=script.url))
+    script.always("PUT", "/v2/secret/manifests/v1", as_harbor(realm=script.url))
+    mine = as_harbor("Bearer for repository:app:pull,push", realm=script.url)
+    script.always("HEAD", "/v2/app/manifests/v1", mine)
+    taken = as_harbor("Bearer for repository:app:pull,push", realm=script.url, found=Reply(201))
+    script.always("PUT", "/v2/app/manifests/v1", taken)
+    store, manifest = make_store(script.host, ME), RemoteManifest(b"{}", IMAGE_MANIFEST)
+    store.check_access()
+    for _ in range(2):
+        with pytest.raises(PermissionDeniedError, match="refuses the credentials: 401"):
+            store.push_manifest("secret", "v1", manifest)
+        assert store.resolve_manifest("app", "v1") is not None
+        store.push_manifest("app", "v1", manifest)
+    assert sent_to(script, "/app/") == ["Bearer for repository:app:pull,push"] * 4
+    asked = [each.query.get("scope") for each in script.asked("GET", "/token")]
+    assert asked == [None, ["repository:secret:pull,push"], ["repository:app:pull,push"]]
+
+
+def test_a_tag_that_may_not_be_deleted_says_nothing_of_others(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    script.always("GET", "/token", token_of_scope)
+    script.always("GET", "/v2/", as_harbor("Bearer for nothing", realm=script.url))
+    script.always("DELETE", "/v2/secret/manifests/v1", as_harbor(realm=script.url))
+    granted = "Bearer for repository:app:pull,push,delete"
+    script.always("DELETE", "/v2/app/manifests/v1", as_harbor(granted, realm=script.url, found=Reply(202)))
+    store = make_store(script.host, ME)
+    store.check_access()
+    with pytest.raises(PermissionDeniedError):
+        store.delete_tag("secret", "v1", lambda: True)
+    assert store.delete_tag("app", "v1", lambda: True) is Deletion.DELETED
+    assert sent_to(script, "/app/") == [granted]
+
+
+def test_repositories_of_one_host_may_each_ask_in_their_own_way(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Nexus can have them so behind one name."""
+
+    def basic_only(request: Request) -> Reply:
+        is_good = request.headers.get("authorization") == BASIC
+        return FOUND if is_good else Reply(401, {"WWW-Authenticate": 'Basic realm="r"'})
+
+    script.always("GET", "/token", token_of_scope)
+    script.always("HEAD", "/v2/a/manifests/v1", guarded("Bearer for repository:a:pull,push", realm=script.url))
+    script.always("HEAD", "/v2/b/manifests/v1", basic_only)
+    script.always("HEAD", "/v2/c/manifests/v1", guarded("Bearer for repository:c:pull,push", realm=script.url))
+    script.always("HEAD", "/v2/secret/manifests/v1", Reply(401, {"WWW-Authenticate": 'Basic realm="r"'}))
+    store = make_store(script.host, ME)
+    for name in "abcabc":
+        assert store.resolve_manifest(name, "v1") is not None
+    script.always("GET", "/v2/", guarded("Bearer for nothing", realm=script.url))
+    with pytest.raises(PermissionDeniedError):
+        store.resolve_manifest("secret", "v1")
+    assert sent_to(script, "/a/", "/c/")[1:] == [f"Bearer for repository:{each}:pull,push" for each in "acac"]
+    assert sent_to(script, "/b/") == ["Bearer for repository:b:pull,push", BASIC, BASIC]
 
 
 def test_a_password_that_is_taken_no_more_is_refused_for_all(script: ScriptedRegistry, make_store: MakeStore) -> None:
