@@ -58,6 +58,7 @@ _REACTIONS: Mapping[int, type[RegistryError]] = {
     HTTPStatus.FORBIDDEN: PermissionDeniedError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: PayloadTooLargeError,
 }
+_LIMITED = re.compile(r"\brate limit", re.IGNORECASE)
 _FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|122)\b", re.IGNORECASE)
 """How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
 _OVER_QUOTA = re.compile(
@@ -179,7 +180,9 @@ def asks_for_fewer(answer: HttpAnswer) -> bool:
 
 
 def _is_throttling(answer: HttpAnswer, codes: tuple[str, ...]) -> bool:
-    return answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes
+    """GitHub's secondary limits are told by 403, and in words."""
+    is_told = answer.status == HTTPStatus.FORBIDDEN and _LIMITED.search(describe(answer)) is not None
+    return is_told or answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes
 
 
 def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:

@@ -28,7 +28,7 @@ from tasks.oci.errors import (
 from tasks.stores.hidden_secrets import LONGEST_SHOWN, redacted
 from tasks.stores.registry.challenges import Challenge, KeptChallenges, chosen, parse_challenges
 from tasks.stores.registry.kept_credentials import USED_SHARE, KeptCredentials
-from tasks.stores.registry.registry_answers import describe, may_pass, retry_after
+from tasks.stores.registry.registry_answers import asks_for_fewer, describe, may_pass, retry_after
 from tasks.stores.registry.transport.http_answers import address_in
 
 if TYPE_CHECKING:
@@ -226,7 +226,8 @@ class Authorizer:
             headers = {} if credentials is None else {"Authorization": credentials.basic()}
             answer = self._send("GET", f"{realm}{'&' if '?' in realm else '?'}{query}", headers, None)
         where = f"the token server {redacted(realm)[:200]}"
-        if credentials is None and answer.status in {401, 403}:  # Quay's, of whoever names no repository
+        is_refused = answer.status in {401, 403} and not asks_for_fewer(answer)
+        if credentials is None and is_refused:  # Quay's, of whoever names no repository
             message = f"{where} asks for a login and {NONE_CONFIGURED}: {describe(answer)}"
             raise AuthenticationError(message, status=answer.status)
         return _read_token(answer, where, self.credentials.named, self._clock())
@@ -260,9 +261,8 @@ def _kept_by(challenge: Challenge, scopes: Scopes) -> Scopes:
 
 
 def _read_token(answer: HttpAnswer, where: str, named: str, now: float) -> _Token:
-    is_limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-    if is_limited or may_pass(answer.status):
-        kind = RateLimitedError if is_limited else RegistryUnavailableError
+    if (limited := asks_for_fewer(answer)) or may_pass(answer.status):
+        kind = RateLimitedError if limited else RegistryUnavailableError
         wish = retry_after(answer.headers)
         raise kind(f"{where} answered {describe(answer)}", status=answer.status, retry_after=wish)
     if answer.status != HTTPStatus.OK:

@@ -53,6 +53,13 @@ def test_a_registry_behind_nginx_that_wants_a_certificate_is_said_to_want_it(sai
     assert describe(answered(404, body=page)) == "404"
 
 
+SECONDARY_LIMIT = b"""{
+  "code": "DENIED",
+  "message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+}"""
+"""GitHub's."""
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -61,6 +68,9 @@ def test_a_registry_behind_nginx_that_wants_a_certificate_is_said_to_want_it(sai
         (answered(413), errors.PayloadTooLargeError),
         (answered(429), errors.RateLimitedError),
         (answered(400, "TOOMANYREQUESTS"), errors.RateLimitedError),
+        (answered(403, body=SECONDARY_LIMIT), errors.RateLimitedError),
+        (answered(403, body=json.dumps({"errors": [json.loads(SECONDARY_LIMIT)]}).encode()), errors.RateLimitedError),
+        (answered(403, body=b"no right to team/rate-limit"), errors.PermissionDeniedError),
         (answered(408), errors.RegistryUnavailableError),
         (answered(499), errors.RegistryUnavailableError),
         (answered(500, "UNKNOWN"), errors.RegistryUnavailableError),

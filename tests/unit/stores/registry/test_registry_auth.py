@@ -654,6 +654,7 @@ def test_a_secret_is_not_sent_in_the_clear_when_the_registry_is_encrypted(realm:
     [
         (401, b"", AuthenticationError),
         (403, b"", AuthenticationError),
+        (403, b'{"message": "You have exceeded a secondary rate limit."}', RateLimitedError),
         (404, b"", AuthenticationError),
         (429, b"", RateLimitedError),
         (408, b"", RegistryUnavailableError),

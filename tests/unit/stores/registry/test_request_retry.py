@@ -23,7 +23,9 @@ from tasks.oci.errors import (
 from tasks.stores import silence
 from tasks.stores.pacing import RequestGate, Stop
 from tasks.stores.registry import request_retry
+from tasks.stores.registry.registry_answers import error_of
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, TOLD_SECONDS, RequestRetry
+from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tasks.stores.silence import LEAST_FAILURES, SILENT_SECONDS
 
 
@@ -119,6 +121,14 @@ def test_what_the_registry_asks_for_holds_for_all_workers() -> None:
     unavailable.retry_after = 9
     retrying(gate)(Failing(unavailable, 1))
     assert gate.pauses == [3, 3, 9]
+
+
+def test_a_limit_that_is_told_as_a_missing_right_holds_for_all_workers() -> None:
+    """GitHub's; a real 403 would fail each tag at once, at full speed."""
+    gate, body = RecordingGate(), b"You have exceeded a secondary rate limit. Please wait a few minutes."
+    limited = error_of(HttpAnswer(403, {"Retry-After": "60"}, body, "https://h/v2/"), "sending")
+    assert retrying(gate)(Failing(limited, 2 * MAX_ATTEMPTS)) == "done"
+    assert gate.pauses == [60] * 2 * MAX_ATTEMPTS
 
 
 def test_a_wish_of_zero_seconds_makes_no_storm() -> None:
