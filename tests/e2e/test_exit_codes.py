@@ -69,6 +69,18 @@ def test_something_that_is_no_registry(layoutlift: Layoutlift, source: Path) -> 
     assert "is it a registry?" in only_line(ended.stderr)
 
 
+def test_a_page_for_people_is_no_registry(layoutlift: Layoutlift, source: Path) -> None:
+    """As of GitLab's web host, which leads to its sign-in page, or of any site that answers each path with one."""
+    server = ScriptedRegistry()
+    server.always("GET", "/v2/", Reply(302, {"Location": "/users/sign_in?token=hidden"}))
+    server.always("GET", "/users/sign_in", Reply(200, {"Content-Type": "text/html"}, b"\n<!DOCTYPE html>\n<html>"))
+    ended = layoutlift.migrate(source, server.host, code=2)
+    server.stop()
+    said = f"answered with a page for people, from {server.url}/users/sign_in: is it a registry?"
+    assert said in only_line(ended.stderr)
+    assert "hidden" not in ended.output
+
+
 def test_tls_to_a_registry_without_it(layoutlift: Layoutlift, docker_registry: Registry, source: Path) -> None:
     ended = layoutlift("migrate", source, docker_registry.host, "--standalone", code=2)
     assert docker_registry.host in only_line(ended.stderr)

@@ -28,7 +28,7 @@ from tasks.oci.errors import (
     UnexpectedAnswerError,
 )
 from tasks.registry_ports import Deletion
-from tasks.stores.hidden_secrets import without_secrets
+from tasks.stores.hidden_secrets import redacted, without_secrets
 from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.transport_errors import CLIENT_CERTIFICATE
 
@@ -111,8 +111,12 @@ def describe(answer: HttpAnswer) -> str:
 
 def _text(answer: HttpAnswer) -> str:
     """What an answer says in another form than the specification's; nothing of a page for people."""
-    said = " ".join(answer.body[:_LOOKED_AT].decode(errors="replace").split())
-    return "" if said.startswith("<") else said
+    return "" if _is_page(answer) else " ".join(answer.body[:_LOOKED_AT].decode(errors="replace").split())
+
+
+def _is_page(answer: HttpAnswer) -> bool:
+    """Whether it is a page for people; Quay calls `true` one, too, by its media type."""
+    return answer.body[:_LOOKED_AT].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<")
 
 
 def _of_tls(answer: HttpAnswer) -> str:
@@ -183,6 +187,21 @@ def _is_throttling(answer: HttpAnswer, codes: tuple[str, ...]) -> bool:
     """GitHub's secondary limits are told by 403, and in words."""
     is_told = answer.status == HTTPStatus.FORBIDDEN and _LIMITED.search(describe(answer)) is not None
     return is_told or answer.status == HTTPStatus.TOO_MANY_REQUESTS or "TOOMANYREQUESTS" in codes
+
+
+def check_api(answer: HttpAnswer, asked: str) -> None:
+    """See that the answer to the address of a registry's API is one of a registry, and there.
+
+    Raises:
+        UnexpectedAnswerError: it is not.
+    """
+    if answer.status != HTTPStatus.OK:
+        raise UnexpectedAnswerError(f"{asked} answered {answer.status}: is it a registry?", status=answer.status)
+    if _is_page(answer):
+        page = f"a page for people, from {redacted(answer.url)}"
+        raise UnexpectedAnswerError(f"{asked} answered with {page}: is it a registry?", status=answer.status)
+    if asked.startswith("http:") and answer.url.startswith("https:"):  # and no upload would follow
+        raise UnexpectedAnswerError(f"{asked} leads to https: leave out --plain-http")
 
 
 def error_of(answer: HttpAnswer, attempted: str) -> RegistryError:

@@ -30,7 +30,7 @@ from tasks.registry_ports import Deletion
 from tasks.stores.registry.blob_reading import BlobReading
 from tasks.stores.registry.blob_upload import BlobUpload
 from tasks.stores.registry.head_requests import HeadRequests
-from tasks.stores.registry.registry_answers import deletion_of, error_codes, error_of, manifest_error_of
+from tasks.stores.registry.registry_answers import check_api, deletion_of, error_codes, error_of, manifest_error_of
 from tasks.stores.registry.registry_auth import Scopes, repository_scope
 from tasks.stores.registry.registry_lists import digests_of, is_index, read_pages, says_no_list
 from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
@@ -104,15 +104,10 @@ class RegistryStore:
 
         Raises:
             AuthenticationError: the credentials are refused.
+            UnexpectedAnswerError: what answers is no registry, or is one elsewhere.
             TransportError: there is no answer.
         """
-        answer = self._retry(self.knock)
-        if answer.status != HTTPStatus.OK:
-            raise UnexpectedAnswerError(
-                f"{self._pool.origin}/v2/ answered {answer.status}: is it a registry?", status=answer.status
-            )
-        if self._pool.origin.startswith("http:") and answer.url.startswith("https:"):  # and no upload would follow
-            raise UnexpectedAnswerError(f"{self._pool.origin}/v2/ leads to https: leave out --plain-http")
+        check_api(self._retry(self.knock), f"{self._pool.origin}/v2/")
         if self.profile is GENERIC:
             self.profile = profile_of_service(self._provider.token_service)
 

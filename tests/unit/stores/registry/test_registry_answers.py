@@ -15,6 +15,7 @@ from tasks.stores.hidden_secrets import remember
 from tasks.stores.registry.registry_answers import (
     MAX_REFUSAL_SIZE,
     MAX_RETRY_AFTER,
+    check_api,
     deletion_of,
     describe,
     error_codes,
@@ -51,6 +52,19 @@ def test_a_registry_behind_nginx_that_wants_a_certificate_is_said_to_want_it(sai
     page = f"<html>\r\n<head><title>400 {said}</title></head>".encode()
     assert "client.cert and client.key" in describe(answered(400, body=page))
     assert describe(answered(404, body=page)) == "404"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"\r\n <!doctype html>", b"\xef\xbb\xbf<html>"])
+def test_a_page_for_people_is_no_api(body: bytes) -> None:
+    page = HttpAnswer(200, {}, body, "https://me:hidden@h/sign_in?key=hidden")
+    with pytest.raises(errors.UnexpectedAnswerError, match="people, from https://h/sign_in: is it a registry"):
+        check_api(page, "https://h/v2/")
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"true"])
+def test_the_media_type_says_nothing_of_what_is_an_api(body: bytes) -> None:
+    """Quay's answer is `true`, as text/html."""
+    check_api(answered(200, body=body, headers={"Content-Type": "text/html"}), "https://h/v2/")
 
 
 SECONDARY_LIMIT = b"""{
