@@ -82,6 +82,8 @@ by 403, refuse to move a tag; no status or code is common to them."""
 _LOCKED = "REGISTRY_DISALLOWED_OPERATION"
 """Azure's code, with 405, for what somebody has locked: a tag, an image or a repository."""
 MAX_RETRY_AFTER = 3600.0
+_LONG_AGO = 1e9
+"""A moment in Unix time, in seconds, that is over; a thousand times as much is one in milliseconds."""
 MAX_REFUSAL_SIZE = 256 * 1024
 """Bytes of a refusal that is taken apart: distribution names each of a manifest's blobs that it misses, 1,500 in so
 much, and while more is taken apart, of which a server may send megabytes, no other thread works."""
@@ -152,12 +154,15 @@ def says_expired(answer: HttpAnswer) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110 section 10.2.3), at most an hour."""
+    """Seconds that `Retry-After` asks for, at most an hour; in either of its forms (RFC 9110 section 10.2.3).
+
+    Some have a moment in Unix time there, as other headers of limits do.
+    """
     value = said_once(headers.get("Retry-After"))
     if value is None:
         return None
     try:
-        seconds = float(value)
+        seconds = _until(float(value))
     except ValueError:
         try:
             seconds = _of_gmt(parsedate_to_datetime(value)).timestamp() - time.time()
@@ -166,6 +171,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _until(given: float) -> float:
+    if given <= _LONG_AGO:
+        return given
+    moment = given if given <= _LONG_AGO * 1000 else given / 1000
+    return moment - time.time()
 
 
 def _of_gmt(date: datetime) -> datetime:

@@ -432,6 +432,15 @@ def test_retry_after_as_a_date() -> None:
     assert retry_after({"Retry-After": formatdate(0, usegmt=True)}) == 0
 
 
+@pytest.mark.parametrize("unit", [1, 1000])
+def test_retry_after_as_a_moment_in_unix_time(unit: int) -> None:
+    """It is neither of the specification's forms; read as seconds, it would be a pause of an hour."""
+    seconds = retry_after({"Retry-After": str(int((time.time() + 100) * unit))})
+    assert seconds is not None
+    assert 90 < seconds <= 100
+    assert retry_after({"Retry-After": str(int((time.time() - 100) * unit))}) == 0
+
+
 @pytest.mark.parametrize("zone", ["", " GMT", " -0000", " +0000"])
 @pytest.mark.parametrize("local", ["UTC", "JST-9", "PET5"])
 def test_retry_after_as_a_date_without_a_zone_is_of_gmt(
