@@ -2,10 +2,10 @@
 
 Plain data, read by plans before a byte is sent and by the store before each push. A rule is here only where its
 owner documents it; what is not known of a registry is left to its own answer. Sources, as read in November 2026:
-Amazon ECR's service model and "Amazon ECR service quotas"; GitHub, "Working with the Container registry"; Google,
-"Repository and image names"; Azure, "Container Registry service tiers"; Harbor, "Working with projects"; Quay's
-configuration schema and source; GitLab, "Container registry", naming convention, and "Delete container images";
-Docker Hub, "Repositories".
+the service models of Amazon ECR and ECR Public, and "Amazon ECR service quotas"; GitHub, "Working with the Container
+registry"; Google, "Repository and image names"; Azure, "Container Registry service tiers"; Harbor, "Working with
+projects"; Quay's configuration schema and source; GitLab, "Container registry", naming convention, and "Delete
+container images"; Docker Hub, "Repositories".
 """
 
 from __future__ import annotations
@@ -48,10 +48,11 @@ class RegistryKind(StrEnum):
 class RegistryProfile:
     """One kind of registry.
 
-    Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have;
-    `largest_blob` None means that no limit is known. `no_repository` are the codes of the 404 for tags of a
-    repository that is not there. `keeps_untagged` says that a manifest stays until somebody deletes it,
-    and `lists_lag` how many seconds old a list of tags may be.
+    Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have, and
+    `names_told` says what else `names` wants of it, where that is more than a length; `largest_blob` None means that
+    no limit is known. `no_repository` are the codes of the 404 for tags of a repository that is not there.
+    `keeps_untagged` says that a manifest stays until somebody deletes it, and `lists_lag` how many seconds old a list
+    of tags may be.
     """
 
     kind: RegistryKind
@@ -63,6 +64,8 @@ class RegistryProfile:
     most_parts: int | None = None
     shortest_name: int = 1
     longest_name: int | None = None
+    names: re.Pattern[str] | None = None
+    names_told: str = ""
     default_namespace: str = ""
     api_host: str = ""
     largest_blob: int | None = None
@@ -100,6 +103,8 @@ class RegistryProfile:
                 f"{self.title} takes names of {self.shortest_name} to {self.longest_name} characters, "
                 f"and {name[:80]!r} has {len(name)}"
             )
+        if self.names is not None and not self.names.fullmatch(name):
+            raise InvalidReferenceError(f"{self.title} takes {self.names_told}, not {name[:80]!r}; use --rename")
         return name
 
     def refusal(self, descriptor: Descriptor) -> RegistryError | None:
@@ -135,7 +140,8 @@ PROFILES = (
         re.compile(r"public\.ecr\.aws"),
         form="ALIAS/REPOSITORY",
         least_parts=2,
-        longest_name=255,
+        names=re.compile(r"[^/]+/(?!.*(?:__|--)).{2,205}"),
+        names_told="2 to 205 characters after ALIAS/, and neither `__` nor `--` among them",
         largest_blob=10_000 * _MIB,
         refused_types=ARTIFACT_MANIFESTS,
     ),
