@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LONGEST_HEADER = 16 * 1024
 """Characters that are looked at; a registry may send millions, with every answer."""
 MOST_OTHERS = 5_000
+"""Scopes with a challenge of their own that are kept; one that is let go costs a refusal more."""
 _CHALLENGE = re.compile(r'([A-Za-z][A-Za-z0-9_-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))|([A-Za-z][A-Za-z0-9_-]*)')
 
 
@@ -58,12 +59,16 @@ class KeptChallenges:
         """What was last asked for; None as long as nothing was."""
         return self._of_others.get(scopes, self.of_host)
 
+    def are_apart(self, scopes: tuple[str, ...], challenge: Challenge | None) -> bool:
+        """Whether scopes are asked for something else than the host asks for."""
+        return bool(scopes) and self.of_host is not None and self.of_host != challenge
+
     def keep(self, scopes: tuple[str, ...], challenge: Challenge) -> None:
         """Note what was asked for: of the host as a whole where that is without scopes, or the first."""
         self._of_others.pop(scopes, None)
-        if self.of_host is None or not scopes:
-            self.of_host = challenge
-        elif challenge != self.of_host:
+        if self.are_apart(scopes, challenge):
             self._of_others[scopes] = challenge
             if len(self._of_others) > MOST_OTHERS:
                 del self._of_others[next(iter(self._of_others))]
+        else:
+            self.of_host = challenge

@@ -168,9 +168,10 @@ class Authorizer:
 
         Raises:
             AuthenticationError: it offers no way that can be gone.
+            PermissionDeniedError: it offers none for these scopes, and another one elsewhere.
         """
         known = None if challenge_header else self._challenges.of(scopes)  # Amazon's 403 names no way anew
-        challenge = known or self._choose(parse_challenges(challenge_header))
+        challenge = known or self._choose(scopes, parse_challenges(challenge_header))
         with self._lock:
             self._challenges.keep(scopes, challenge)
             key = _kept_by(challenge, scopes)
@@ -179,12 +180,16 @@ class Authorizer:
                 del self._tokens[key]
                 self.credentials.forget()  # a new password may have come in its place
 
-    def _choose(self, offered: tuple[Challenge, ...]) -> Challenge:
-        if (challenge := chosen(offered)) is not None:
-            return challenge
-        schemes = ", ".join(dict.fromkeys(each.scheme for each in offered))[:LONGEST_SHOWN] or "none"
-        message = f"{self._origin} asks for an authentication that is not supported: {schemes}"
-        raise AuthenticationError(message, status=401)
+    def _choose(self, scopes: Scopes, offered: tuple[Challenge, ...]) -> Challenge:
+        challenge = chosen(offered)
+        is_apart = self._challenges.are_apart(scopes, challenge)
+        if challenge is None:
+            schemes = ", ".join(dict.fromkeys(each.scheme for each in offered))[:LONGEST_SHOWN] or "none"
+            message = f"{self._origin} asks for an authentication that is not supported: {schemes}"
+            raise (PermissionDeniedError if is_apart else AuthenticationError)(message, status=401)
+        if is_apart and challenge.scheme == "basic" and self.credentials.get() is None:
+            raise PermissionDeniedError(f"{self._origin} asks for a password and {NONE_CONFIGURED}", status=401)
+        return challenge
 
     def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
         was_kept = self.credentials.is_kept
@@ -202,14 +207,19 @@ class Authorizer:
         return _Token(credentials.basic(), self._clock() + credentials.lifetime * USED_SHARE)
 
     def _fetch_granted(self, challenge: Challenge, scopes: Scopes, credentials: Credentials | None) -> _Token:
-        """A token server may refuse one scope (GitHub, Azure); asking for none tells whether it refuses us."""
+        """A token server may refuse one scope (GitHub, Azure); asking for none tells whether it refuses us.
+
+        One that a repository alone names says nothing of us; that of the host is asked.
+        """
+        of_host = self._challenges.of_host or challenge
         try:
             return self._fetch_token(challenge, scopes, credentials)
         except AuthenticationError as refusal:
             if not scopes:
                 raise
             try:
-                self._fetch_token(challenge, (), credentials)
+                if of_host.scheme == "bearer":
+                    self._fetch_token(of_host, (), credentials)
             except (AuthenticationError, UnexpectedAnswerError):  # what may pass says nothing of us
                 raise refusal from None
             raise PermissionDeniedError(f"{refusal}, for {' '.join(scopes)} only", status=refusal.status) from None

@@ -30,7 +30,7 @@ from tasks.oci.errors import (
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.ports import RemoteManifest
 from tasks.registry_ports import Deletion
-from tasks.stores.registry.challenges import Challenge, parse_challenges
+from tasks.stores.registry.challenges import MOST_OTHERS, Challenge, KeptChallenges, parse_challenges
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_auth import MOST_TOKENS, Authorizer, repository_scope
 from tasks.stores.registry.registry_store import RegistryStore
@@ -231,6 +231,50 @@ def test_repositories_of_one_host_may_each_ask_in_their_own_way(
         store.resolve_manifest("secret", "v1")
     assert sent_to(script, "/a/", "/c/")[1:] == [f"Bearer for repository:{each}:pull,push" for each in "acac"]
     assert sent_to(script, "/b/") == ["Bearer for repository:b:pull,push", BASIC, BASIC]
+
+
+@pytest.mark.parametrize(
+    ("asks", "refusal"),
+    [
+        ("Negotiate", PermissionDeniedError),
+        ('Bearer realm="{url}/of-secret"', PermissionDeniedError),
+        ('Bearer realm="https://[auth/token"', UntrustedConnectionError),
+    ],
+)
+@pytest.mark.parametrize("of_host", ["Basic", 'Bearer realm="{url}/token"'], ids=["Basic", "Bearer"])
+def test_a_repository_that_asks_for_what_can_not_be_given_says_nothing_of_others(
+    script: ScriptedRegistry, make_store: MakeStore, asks: str, refusal: type[LayoutliftError], of_host: str
+) -> None:
+    script.always("GET", "/token", token("t"))
+    script.always("GET", "/of-secret", Reply(404))
+    script.expect("GET", "/v2/", Reply(401, {"WWW-Authenticate": of_host.format(url=script.url)}), Reply())
+    script.always("HEAD", "/v2/secret/manifests/v1", Reply(401, {"WWW-Authenticate": asks.format(url=script.url)}))
+    script.always("HEAD", "/v2/app/manifests/v1", FOUND)
+    store = make_store(script.host, ME)
+    store.check_access()
+    with pytest.raises(refusal):
+        store.resolve_manifest("secret", "v1")
+    assert store.resolve_manifest("app", "v1") is not None
+    assert sent_to(script, "/app/") == ["Bearer t" if of_host.startswith("Bearer") else BASIC]
+
+
+def test_a_repository_that_wants_a_password_where_there_is_none_says_nothing_of_what_all_may_read(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Harbor's public projects, beside one that is not, and lists of referrers before 2.8."""
+    script.always("GET", "/token", token_of_scope)
+    script.always("GET", "/v2/", as_harbor("Bearer for nothing", realm=script.url))
+    refused = as_harbor(realm=script.url)
+    script.always("HEAD", "/v2/secret/manifests/v1", refused)
+    script.always("GET", f"/v2/app/referrers/{Digest.of(b'x')}", refused)
+    read = as_harbor("Bearer for repository:app:pull,push", realm=script.url)
+    script.always("HEAD", "/v2/app/manifests/v1", read)
+    store = make_store(script.host)
+    store.check_access()
+    with pytest.raises(PermissionDeniedError, match="none is configured; log in"):
+        store.resolve_manifest("secret", "v1")
+    assert store.list_referrers("app", Digest.of(b"x")) is None
+    assert store.resolve_manifest("app", "v1") is not None
 
 
 def test_a_password_that_is_taken_no_more_is_refused_for_all(script: ScriptedRegistry, make_store: MakeStore) -> None:
@@ -567,6 +611,14 @@ def test_tokens_are_kept_in_bounded_memory() -> None:
     made.header(("s0",))
     assert len(server.asked) == MOST_TOKENS + 2, "the first one was not let go"
     assert "t1" not in repr(made.__dict__)
+
+
+def test_what_repositories_ask_for_is_kept_in_bounded_memory() -> None:
+    kept, of_host, of_others = KeptChallenges(), Challenge("bearer", {"realm": "r"}), Challenge("basic")
+    kept.keep((), of_host)
+    for number in range(MOST_OTHERS + 1):
+        kept.keep((f"s{number}",), of_others)
+    assert [kept.of((f"s{number}",)) for number in (0, 1, MOST_OTHERS)] == [of_host, of_others, of_others]
 
 
 @pytest.mark.parametrize("status", [401, 403])
