@@ -100,9 +100,8 @@ class Works:
                 return RememberedWork(done, repository, self.ledger, None, selection)
             if units:
                 self.preparation.prepare(repository)
-            state = self.preparation.state(repository)
-            listed = listed_tags(target, repository, self.ledger, target.profile.lists_lag)
-            work = CopyWork(tools, inventory, repository, policy, self.ledger, listed=listed, state=state)
+            noted = NotedTags(self.ledger, repository, inventory.path, policy)
+            work = CopyWork(tools, inventory, noted, self._planner(target, tools.whole_source, noted))
             return RememberedWork(work, repository, self.ledger, settings, selection)
 
         return begin
@@ -112,10 +111,8 @@ class Works:
         lists = ReferrerLists(target)
 
         def begin(inventory: RepositoryInventory, repository: str, units: Sequence[Unit]) -> RepositoryWork:
-            state = self.preparation.state(repository)
-            others = OtherLayouts(self.source, self.ledger, repository, inventory.path)
-            listed = listed_tags(target, repository, self.ledger, target.profile.lists_lag)
-            planner = TagPlanner(target, repository, self.policy, self.ledger, others, listed=listed, state=state)
+            noted = NotedTags(self.ledger, repository, inventory.path, self.policy)
+            planner = self._planner(target, self.source, noted)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             announced = self.preparation.announce(inventory.path, repository) if units else ()
             work = PlanWork(
@@ -124,17 +121,21 @@ class Works:
                 self.census,
                 planner,
                 host=target.host,
-                repository=repository,
                 lists=lists,
                 profile=target.profile,
                 announced=announced,
-                referrers=self.policy.referrers,
-                noted=NotedTags(self.ledger, repository, inventory.path, self.policy),
+                noted=noted,
                 losses=self._losses(target, inventory, repository) if self.policy.prove_again else None,
             )
             return RememberedWork(work, repository, self.ledger, None, self.selection)
 
         return begin
+
+    def _planner(self, target: RegistryStore, source: LayoutReader, noted: NotedTags) -> TagPlanner:
+        """What decides on the tags of a repository; `source` has the other layouts that may have brought some."""
+        state = self.preparation.state(noted.repository)
+        listed = listed_tags(target, noted, target.profile.lists_lag)
+        return TagPlanner(target, noted, OtherLayouts(source, noted), listed=listed, state=state)
 
     def _losses(self, target: RegistryStore, inventory: RepositoryInventory, repository: str) -> Losses:
         followed = inventory.referrers if self.policy.referrers else {}

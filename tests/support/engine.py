@@ -12,7 +12,9 @@ from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
-from tasks.operations.copying.tag_planner import listed_tags
+from tasks.operations.copying.noted_tags import NotedTags
+from tasks.operations.copying.other_layouts import OtherLayouts
+from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import RepositoryInventory, TagResult
 from tasks.operations.reports.run_log import RunLog
@@ -122,8 +124,7 @@ class Engine:
         self._log = RunLog(self, Progress(), self.stop, fail_fast=self.policy.fail_fast)
 
         def begin(inventory: RepositoryInventory, name: str, _: Sequence[Unit]) -> CopyWork:
-            listed = listed_tags(self.target, name, self.ledger, self.profile.lists_lag)
-            return CopyWork(tools, inventory, name, self.policy, self.ledger, listed=listed, state=MADE_BY_A_PUSH)
+            return self.work(tools, inventory, name)
 
         tree = TreeRun(source, job, begin, hands, log=self._log, stop=self.stop, hold=Hold(), workers=2)
         try:
@@ -131,6 +132,14 @@ class Engine:
         finally:
             tree.close()
             hands.close()
+
+    def work(self, tools: CopyTools, inventory: RepositoryInventory, name: str) -> CopyWork:
+        """The work on one repository, with what the ledger knows of it."""
+        noted = NotedTags(self.ledger, name, inventory.path, self.policy)
+        others = OtherLayouts(tools.whole_source, noted)
+        listed = listed_tags(self.target, noted, self.profile.lists_lag)
+        planner = TagPlanner(self.target, noted, others, listed=listed, state=MADE_BY_A_PUSH)
+        return CopyWork(tools, inventory, noted, planner)
 
     def record(self, result: TagResult) -> None:
         self.results.append(result)
@@ -141,8 +150,7 @@ class Engine:
         hands, self.ledger = SpareHands(1), LedgerStore(self.lines)
         inventory = enumerate_repository(source, path)
         tools = CopyTools(source, self.target, hands, lambda content: content)
-        listed = listed_tags(self.target, path, self.ledger, self.profile.lists_lag)
-        work = CopyWork(tools, inventory, path, self.policy, self.ledger, listed=listed, state=MADE_BY_A_PUSH)
+        work = self.work(tools, inventory, path)
         for unit in units_of(inventory, inventory.tags, self.policy):
             yield from work.execute(unit)
         hands.close()

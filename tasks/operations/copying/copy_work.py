@@ -19,27 +19,23 @@ from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.kept_manifests import KeptManifests
 from tasks.operations.copying.later_referrers import referrers_copied
 from tasks.operations.copying.list_merge import ListMerge
-from tasks.operations.copying.noted_tags import NotedTags
-from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.overwritten import Overwritten
 from tasks.operations.copying.presence import is_lost
-from tasks.operations.copying.tag_planner import TagPlanner
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.verifying.verification import RepositoryVerifier
-from tasks.operations.work.planning import Action, CopyPolicy, TagPlan
+from tasks.operations.work.planning import Action, TagPlan
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tasks.ledger_ports import Ledger
     from tasks.operations.copying.copy_graph import Copied
     from tasks.operations.copying.copy_tools import CopyTools
-    from tasks.operations.copying.tag_planner import ListedTags
+    from tasks.operations.copying.noted_tags import NotedTags
+    from tasks.operations.copying.tag_planner import TagPlanner
     from tasks.operations.reports.results import Traffic
     from tasks.ports import Finding, RemoteManifest
-    from tasks.registry_ports import RepositoryState
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +71,12 @@ class _LastLook:
 
 
 class CopyWork(RepositoryWork):
-    """Copies the units of one repository, of which `listed` says what it had when the work began."""
+    """Copies the units of the repository of which `noted` tells, as `planner` decides on its tags."""
 
     def __init__(
-        self,
-        tools: CopyTools,
-        inventory: RepositoryInventory,
-        repository: str,
-        policy: CopyPolicy,
-        ledger: Ledger,
-        *,
-        listed: ListedTags,
-        state: RepositoryState,
+        self, tools: CopyTools, inventory: RepositoryInventory, noted: NotedTags, planner: TagPlanner
     ) -> None:
+        repository, policy = noted.repository, noted.policy
         super().__init__(inventory, f"{tools.target.host}/{repository}")
         self._tools = tools
         self._repository = repository
@@ -95,19 +84,18 @@ class CopyWork(RepositoryWork):
         self._has_mended = False
         """Whether something was sent again which tags may share that are proved again after that."""
         self._taken = frozenset(e.tag for e in inventory.tags) if policy.backup_tag is not None else frozenset()
-        self._noted = NotedTags(ledger, repository, inventory.path, policy)
-        others = OtherLayouts(tools.whole_source, ledger, repository, inventory.path)
-        self._planner = TagPlanner(tools.target, repository, policy, ledger, others, listed=listed, state=state)
-        is_new = self._planner.is_new  # asked before anything is noted as begun
+        self._noted = noted
+        self._planner = planner
+        is_new = planner.is_new  # asked before anything is noted as begun
         self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
         self._overwritten = Overwritten(inventory.path, f"{tools.target.host}/{repository}", policy)
-        self._kept = KeptManifests(tools, inventory.path, repository, self._copier, self._noted)
+        self._kept = KeptManifests(tools, self._copier, noted)
         self._verifier = RepositoryVerifier(
             tools.target, repository, policy.depth, tools.hands, pushed=True, proof=tools.proof
         )
         self._lists = ListMerge(
             tools.lists,
-            self._noted,
+            noted,
             copier=self._copier,
             verifier=self._verifier,
             is_new=is_new,

@@ -25,18 +25,16 @@ if TYPE_CHECKING:
 
 
 class KeptManifests:
-    """Sends again what the layout at `path` has still, and the target not any more; shared by all workers on it.
+    """Sends again what the layout has still, and the target not any more; shared by all workers on it.
 
     What may go is `at_risk` in the ledger until it is known to be there: after a run that was killed, or could not
     send it, the tags are as they are to be, and nobody would look.
     """
 
-    def __init__(
-        self, tools: CopyTools, path: str, repository: str, copier: RepositoryCopy, noted: NotedTags
-    ) -> None:
+    def __init__(self, tools: CopyTools, copier: RepositoryCopy, noted: NotedTags) -> None:
         self._tools = tools
-        self._path = path
-        self._repository = repository
+        self._path = noted.layout
+        self._repository = noted.repository
         self._copier = copier
         self._noted = noted
 

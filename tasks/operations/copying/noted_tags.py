@@ -11,7 +11,7 @@ from tasks.operations.reports.results import Depth
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger_ports import Ledger, LedgerEntry
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.work.planning import CopyPolicy
@@ -19,18 +19,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NotedTags:
-    """Tags of `repository` that come from the layout at `layout`; `policy` says which proofs count."""
+    """Tags of `repository`, to which the layout at `layout` goes; `policy` says which proofs count."""
 
     ledger: Ledger
     repository: str
     layout: str
     policy: CopyPolicy
 
+    @property
+    def was_started(self) -> bool:
+        """Whether this or an earlier run may have sent something into the repository."""
+        return self.ledger.was_started(self.repository)
+
+    def entry(self, tag: str) -> LedgerEntry | None:
+        """What was last noted of a tag, None where nothing was."""
+        return self.ledger.entry(self.repository, tag)
+
+    def origin(self, tag: str) -> str | None:
+        """The path of the layout that a tag was noted from, None where nothing was."""
+        return self.ledger.origin(self.repository, tag)
+
+    def was_coming(self, tag: str, digest: Digest) -> bool:
+        """Whether an earlier run was about to bring this from the layout, and did not live to note the end."""
+        return self.ledger.may_have_brought(self.repository, tag, digest, layout=self.layout)
+
     def is_ours(self, tag: str, digest: Digest) -> bool:
         """Whether an earlier run wrote this very content under the tag, or was about to and may have been killed."""
-        noted = self.ledger.entry(self.repository, tag)
-        is_noted = noted is not None and noted.digest == digest
-        return is_noted or self.ledger.may_have_brought(self.repository, tag, digest, layout=self.layout)
+        noted = self.entry(tag)
+        return (noted is not None and noted.digest == digest) or self.was_coming(tag, digest)
 
     def is_proved(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> bool:
         """Whether a run proved, as deep as this one is to, that the tag is there with these referrers."""
@@ -38,7 +54,7 @@ class NotedTags:
 
     def _deepest(self, tag: str, digest: Digest, referrers: Collection[Digest]) -> Depth | None:
         """The depth of that proof."""
-        noted = self.ledger.entry(self.repository, tag)
+        noted = self.entry(tag)
         if noted is None or noted.digest != digest or noted.verified is None:
             return None
         proved, they = Depth(noted.verified), (len(referrers), _mark(referrers))

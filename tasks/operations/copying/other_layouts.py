@@ -11,25 +11,19 @@ from tasks.oci.image_layout import tags_named
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from tasks.ledger_ports import Ledger
+    from tasks.operations.copying.noted_tags import NotedTags
     from tasks.ports import LayoutReader
 
     _Named: TypeAlias = frozenset[str] | InvalidLayoutError | None
 
 
 class OtherLayouts:
-    """Asked about one repository of the target, to which the layout at `layout` goes."""
+    """Asked about the repository, and the layout that goes there, of which `noted` tells."""
 
-    def __init__(self, source: LayoutReader, ledger: Ledger, repository: str, layout: str) -> None:
+    def __init__(self, source: LayoutReader, noted: NotedTags) -> None:
         self._source = source
-        self._ledger = ledger
-        self._repository = repository
-        self._layout = layout
+        self._noted = noted
         self._named: dict[str, _Named] = {}
-
-    def was_coming(self, tag: str, digest: Digest) -> bool:
-        """Whether an earlier run was about to bring this from the layout itself, and did not live to note the end."""
-        return self._ledger.may_have_brought(self._repository, tag, digest, layout=self._layout)
 
     def owner(self, tag: str) -> str | None:
         """The other layout that a tag was brought from and that may name it still; None where that is over.
@@ -37,10 +31,10 @@ class OtherLayouts:
         Raises:
             SourceError, SpecError: that layout is there and can't be read, so nobody knows.
         """
-        origin, noted = self._ledger.origin(self._repository, tag), self._ledger.entry(self._repository, tag)
-        if origin is None or noted is None or origin == self._layout:
+        origin, entry = self._noted.origin(tag), self._noted.entry(tag)
+        if origin is None or entry is None or origin == self._noted.layout:
             return None
-        named = self._tags_of(origin, Digest(noted.digest))
+        named = self._tags_of(origin, Digest(entry.digest))
         return origin if named is None or tag in named else None
 
     def _tags_of(self, path: str, content: Digest) -> frozenset[str] | None:

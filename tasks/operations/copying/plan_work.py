@@ -53,11 +53,9 @@ class PlanWork(CheckWork):
         planner: TagPlanner,
         *,
         host: str,
-        repository: str,
         lists: ReferrerLists,
         profile: RegistryProfile,
         announced: Iterable[Finding],
-        referrers: bool,
         noted: NotedTags,
         losses: Losses | None = None,
     ) -> None:
@@ -65,10 +63,10 @@ class PlanWork(CheckWork):
 
         What is there is looked below for `losses`, where those are to be brought.
         """
-        super().__init__(inventory, graph, census, Depth.BLOBS, f"{host}/{repository}", referrers=referrers)
+        place, referrers = f"{host}/{noted.repository}", noted.policy.referrers
+        super().__init__(inventory, graph, census, Depth.BLOBS, place, referrers=referrers)
         self._planner = planner
         self._lists = lists
-        self._repository = repository
         self._profile = profile
         self._noted = noted
         self._losses = losses
@@ -142,7 +140,7 @@ class PlanWork(CheckWork):
         return self._planned(unit, unit.tags[0], action, broken, at_target=by_tag)
 
     def _listing(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
-        listing, losses = self._lists.check(self._repository, subject, members), self._losses
+        listing, losses = self._lists.check(self._noted.repository, subject, members), self._losses
         if listing is ReferrerListing.LOST or losses is None or not any(map(losses.are_below, members)):
             return listing
         return ReferrerListing.LOST

@@ -11,13 +11,13 @@ from tasks.oci.reference import is_tag, parse_referrers_tag
 from tasks.operations.copying.presence import BROKEN
 from tasks.operations.reports.results import TagEntry
 from tasks.operations.work.freshness import is_fresh, now
-from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan, plan_tag
+from tasks.operations.work.planning import Action, OnConflict, TagPlan, plan_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tasks.ledger_ports import Ledger
     from tasks.oci.digest import Digest
+    from tasks.operations.copying.noted_tags import NotedTags
     from tasks.operations.copying.other_layouts import OtherLayouts
     from tasks.operations.work.repository_work import Unit
     from tasks.ports import ManifestResolver
@@ -42,7 +42,7 @@ UNLISTED = ListedTags()
 """Any tag may be there: each is asked for."""
 
 
-def listed_tags(target: ManifestResolver, repository: str, ledger: Ledger, lag: float = 0.0) -> ListedTags:
+def listed_tags(target: ManifestResolver, noted: NotedTags, lag: float = 0.0) -> ListedTags:
     """Ask the target which tags a repository has, unless an earlier run was there, when most of them exist anyway.
 
     Its list may be that of `lag` seconds ago.
@@ -50,10 +50,10 @@ def listed_tags(target: ManifestResolver, repository: str, ledger: Ledger, lag: 
     Raises:
         LayoutliftError: the target does not say.
     """
-    if ledger.was_started(repository):
+    if noted.was_started:
         return UNLISTED
     as_of = now() - lag  # before the question: a long list comes in pages, which may have to wait
-    return ListedTags(target.list_tags(repository), as_of)
+    return ListedTags(target.list_tags(noted.repository), as_of)
 
 
 class TagPlanner:
@@ -62,18 +62,16 @@ class TagPlanner:
     def __init__(
         self,
         target: ManifestResolver,
-        repository: str,
-        policy: CopyPolicy,
-        ledger: Ledger,
+        noted: NotedTags,
         others: OtherLayouts,
         *,
         listed: ListedTags,
         state: RepositoryState,
     ) -> None:
         self._target = target
-        self._repository = repository
-        self._policy = policy
-        self._ledger = ledger
+        self._noted = noted
+        self._repository = noted.repository
+        self._policy = noted.policy
         self._others = others
         self._listed = listed
         self._state = state
@@ -81,7 +79,7 @@ class TagPlanner:
     @property
     def is_new(self) -> bool:
         """Whether the repository surely holds nothing yet."""
-        return self._listed.names == frozenset() and not self._ledger.was_started(self._repository)
+        return self._listed.names == frozenset() and not self._noted.was_started
 
     def plans(self, unit: Unit) -> dict[str, TagPlan]:
         """What is to become of each tag of a unit."""
@@ -109,7 +107,7 @@ class TagPlanner:
 
     def backup_of(self, tag: str, plan: TagPlan) -> str | None:
         """Under which tag what is overwritten is to be kept; what an earlier run wrote needs no backup."""
-        noted = self._ledger.entry(self._repository, tag)
+        noted = self._noted.entry(tag)
         is_ours = not plan.is_theirs or (noted is not None and noted.digest == plan.seen)
         return None if is_ours else self._policy.backup_of(tag)
 
@@ -136,12 +134,12 @@ class TagPlanner:
     def _ask(self, unit: Unit, tag: str) -> TagPlan:
         as_of = now()
         present = self._present(tag)
-        noted = self._ledger.entry(self._repository, tag)
+        noted = self._noted.entry(tag)
         ours = noted.digest if noted is not None else None
         owner = None
         if present is not None and present != unit.descriptor.digest:
             owner = self._others.owner(tag) if ours == present else None
-            ours = present if self._others.was_coming(tag, present) else ours
+            ours = present if self._noted.was_coming(tag, present) else ours
         plan = plan_tag(TagEntry(tag, unit.descriptor), present, None if owner else ours, self._policy)
         if owner is not None and plan.code == Refused.CONFLICT:
             plan = replace(plan, message=f"the target has {present} under this tag from the layout {owner!r}")

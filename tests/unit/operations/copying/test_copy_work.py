@@ -25,8 +25,6 @@ from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.copying.copy_tools import CopyTools
-from tasks.operations.copying.copy_work import CopyWork
-from tasks.operations.copying.tag_planner import UNLISTED
 from tasks.operations.in_step.since_last import tag_changes
 from tasks.operations.referrers.referrer_lists import ReferrerListing, ReferrerLists
 from tasks.operations.reports.results import Depth, RepositoryInventory, TagEntry
@@ -36,11 +34,9 @@ from tasks.operations.work.planning import CopyPolicy, OnConflict, Untagged
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
-from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.verified_content import VerifiedContent
-from tests.support.engine import Engine, MemoryLines
+from tests.support.engine import Engine
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
 
@@ -1446,11 +1442,10 @@ def test_what_others_put_in_the_place_of_ours_is_kept_too(layout: LayoutBuilder)
 def test_what_is_kept_of_a_repository_is_freed_when_it_is_finished(layout: LayoutBuilder, hands: SpareHands) -> None:
     """A run would else remember the blobs of all of its repositories by the name of each."""
     layout.index([layout.image(layers=[b"layer"], listed=False)], "v1")
-    source = LayoutDirectory(str(layout.write().parent))
-    tools, policy = CopyTools(source, MemoryTarget(), hands, lambda content: content), CopyPolicy()
-    inventory, ledger = enumerate_repository(source, "app"), LedgerStore(MemoryLines())
-    work = CopyWork(tools, inventory, "app", policy, ledger, listed=UNLISTED, state=MADE_BY_A_PUSH)
-    (unit,) = units_of(work.inventory, work.inventory.tags, policy)
+    source, made = LayoutDirectory(str(layout.write().parent)), engine(layout, MemoryTarget())
+    tools = CopyTools(source, made.target, hands, lambda content: content)
+    work = made.work(tools, enumerate_repository(source, "app"), "app")
+    (unit,) = units_of(work.inventory, work.inventory.tags, made.policy)
     (result,) = work.execute(unit)
     assert str(result.outcome) == "copied"
     assert "app" in tools.blobs._guests.keys() & tools.manifests._guests.keys()

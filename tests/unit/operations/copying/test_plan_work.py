@@ -59,9 +59,9 @@ def plan_of(
     source, hands, census = LayoutDirectory(made.root), SpareHands(1), census or Census()
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
-    others = OtherLayouts(source, made.ledger, "app", "app")
-    listed = listed_tags(made.target, "app", made.ledger)
-    planner = TagPlanner(made.target, "app", made.policy, made.ledger, others, listed=listed, state=MADE_BY_A_PUSH)
+    noted = NotedTags(made.ledger, "app", "app", replace(made.policy, depth=depth))
+    others, listed = OtherLayouts(source, noted), listed_tags(made.target, noted)
+    planner = TagPlanner(made.target, noted, others, listed=listed, state=MADE_BY_A_PUSH)
     lists = ReferrerLists(made.target)
     work = PlanWork(
         inventory,
@@ -69,12 +69,10 @@ def plan_of(
         census,
         planner,
         host="registry.example",
-        repository="app",
         lists=lists,
         profile=profile,
         announced=(),
-        referrers=True,
-        noted=NotedTags(made.ledger, "app", "app", replace(made.policy, depth=depth)),
+        noted=noted,
     )
     results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
     hands.close()

@@ -15,6 +15,7 @@ from tasks.oci.image_layout import blob_path
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import REF_NAME, referrers_tag
 from tasks.operations.copying import tag_planner
+from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.tag_planner import UNLISTED, TagPlanner, listed_tags
 from tasks.operations.work import freshness
@@ -46,9 +47,14 @@ class Noting(MemoryTarget):
         return super().resolve_manifest(repository, reference)
 
 
-def alone(ledger: LedgerStore) -> OtherLayouts:
+def noted_in(ledger: LedgerStore, policy: CopyPolicy | None = None) -> NotedTags:
+    """What is known of the repository `app`, to which the layout of that name goes."""
+    return NotedTags(ledger, "app", "app", policy or CopyPolicy())
+
+
+def alone(noted: NotedTags) -> OtherLayouts:
     """No other layout is at the source."""
-    return OtherLayouts(MemorySource({}), ledger, "app", "app")
+    return OtherLayouts(MemorySource({}), noted)
 
 
 def planner(
@@ -62,8 +68,8 @@ def planner(
         ledger.note_started("app")
         ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="app")
     state = RepositoryState(immutable_tags=immutable, exceptions=exceptions)
-    listed = listed_tags(target, "app", ledger)
-    return TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=state)
+    noted = noted_in(ledger)
+    return TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=state)
 
 
 @pytest.mark.parametrize(
@@ -83,12 +89,10 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
 
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
-    ledger = LedgerStore(MemoryLines())
-    target = Noting()
-    listed = listed_tags(target, "app", ledger)
-    made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=MADE_BY_A_PUSH)
+    noted, target = noted_in(LedgerStore(MemoryLines())), Noting()
+    made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=MADE_BY_A_PUSH)
     assert made.is_new
-    ledger.note_started("app")
+    noted.note_started()
     assert not made.is_new
 
 
@@ -97,10 +101,8 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
         def list_tags(self, _: str) -> None:
             return None
 
-    ledger = LedgerStore(MemoryLines())
-    target = Silent()
-    listed = listed_tags(target, "app", ledger)
-    made = TagPlanner(target, "app", CopyPolicy(), ledger, alone(ledger), listed=listed, state=MADE_BY_A_PUSH)
+    noted, target = noted_in(LedgerStore(MemoryLines())), Silent()
+    made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=MADE_BY_A_PUSH)
     assert not made.is_new
 
 
@@ -185,10 +187,9 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
     ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="other")
     layout = {f"{path}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for path in files}
     source = MemorySource(layout | {f"{path}/index.json": index_of(*tags) for path, tags in files.items()})
-    others = OtherLayouts(source, ledger, "team/app", "app")
-    listed = listed_tags(target, "team/app", ledger)
-    wanted = CopyPolicy(on_conflict=policy)
-    made = TagPlanner(target, "team/app", wanted, ledger, others, listed=listed, state=MADE_BY_A_PUSH)
+    noted = NotedTags(ledger, "team/app", "app", CopyPolicy(on_conflict=policy))
+    others, listed = OtherLayouts(source, noted), listed_tags(target, noted)
+    made = TagPlanner(target, noted, others, listed=listed, state=MADE_BY_A_PUSH)
     plan = made.plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, code)
     assert (code != Refused.CONFLICT) or "from the layout 'other'" in (plan.message or "")
@@ -198,9 +199,10 @@ def test_a_layout_of_the_repositorys_own_name_is_known_as_the_one_that_brought_a
     ledger = LedgerStore(MemoryLines(), "team")
     ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="app")
     files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "app/index.json": index_of("v1")}
-    assert OtherLayouts(MemorySource(files), ledger, "team/app", "app").owner("v1") is None
-    assert OtherLayouts(MemorySource(files), ledger, "team/app", "other").owner("v1") == "app"
-    assert OtherLayouts(MemorySource(files), ledger, "team/app", "other").owner("v2") is None
+    own, other = (NotedTags(ledger, "team/app", layout, CopyPolicy()) for layout in ("app", "other"))
+    assert OtherLayouts(MemorySource(files), own).owner("v1") is None
+    assert OtherLayouts(MemorySource(files), other).owner("v1") == "app"
+    assert OtherLayouts(MemorySource(files), other).owner("v2") is None
 
 
 MARKER = b'{"imageLayoutVersion":"1.0.0"}'
@@ -210,7 +212,7 @@ def brought_by(source: MemorySource, layout: str) -> OtherLayouts:
     """What is asked about app:v1, which came from another layout of the source."""
     ledger = LedgerStore(MemoryLines())
     ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout=layout)
-    return OtherLayouts(source, ledger, "app", "app")
+    return OtherLayouts(source, noted_in(ledger))
 
 
 class Unreadable(MemorySource):
@@ -267,8 +269,8 @@ def test_another_layout_is_not_asked_where_the_target_has_what_it_should_or_noth
     ledger.note_tag("app", "v1", Digest.of(noted), None, 0, layout="other")
     if present is not None:
         target.push_manifest("app", "v1", RemoteManifest(present, IMAGE_INDEX))
-    unreadable = OtherLayouts(Unreadable({}), ledger, "app", "app")
-    made = TagPlanner(target, "app", CopyPolicy(), ledger, unreadable, listed=UNLISTED, state=MADE_BY_A_PUSH)
+    unreadable = OtherLayouts(Unreadable({}), noted_in(ledger))
+    made = TagPlanner(target, noted_in(ledger), unreadable, listed=UNLISTED, state=MADE_BY_A_PUSH)
     plan = made.plans(UNIT)["v1"]
     assert plan.action is action
     assert (plan.message or "").startswith(said)
@@ -285,7 +287,7 @@ def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None
     source, ledger = Counting({}), LedgerStore(MemoryLines())
     for tag in ("v1", "v2"):
         ledger.note_tag("app", tag, Digest.of(OLD), None, 0, layout="other")
-    others = OtherLayouts(source, ledger, "app", "app")
+    others = OtherLayouts(source, noted_in(ledger))
     assert (others.owner("v1"), others.owner("v2"), source.reads) == (None, None, 1)
 
 
@@ -302,9 +304,8 @@ class Broken(Noting):
 
 def planned_at(target: Broken, unit: Unit, policy: CopyPolicy) -> dict[str, TagPlan]:
     """What is planned for a unit where any tag may be there."""
-    ledger = LedgerStore(MemoryLines())
-    made = TagPlanner(target, "app", policy, ledger, alone(ledger), listed=UNLISTED, state=MADE_BY_A_PUSH)
-    return made.plans(unit)
+    noted = noted_in(LedgerStore(MemoryLines()), policy)
+    return TagPlanner(target, noted, alone(noted), listed=UNLISTED, state=MADE_BY_A_PUSH).plans(unit)
 
 
 @pytest.mark.parametrize(

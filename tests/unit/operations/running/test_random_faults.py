@@ -155,7 +155,8 @@ def in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*parts: Any, **more: Any) -> RememberedWork:
-        return RememberedWork(CopyWork(*parts, **more), parts[2], parts[4], "settings", Selection())
+        noted = parts[2]
+        return RememberedWork(CopyWork(*parts, **more), noted.repository, noted.ledger, "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
 

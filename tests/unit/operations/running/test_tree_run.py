@@ -115,7 +115,7 @@ def test_a_slice_that_could_not_be_opened_is_told_of_where_another_one_was_opene
     began = CopyWork
 
     def begin(*parts: Any, **more: Any) -> RememberedWork:
-        return RememberedWork(began(*parts, **more), parts[2], made.ledger, "settings", Selection())
+        return RememberedWork(began(*parts, **more), parts[2].repository, made.ledger, "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
     outcomes, findings = made.copy()
@@ -246,7 +246,7 @@ def test_a_repository_with_a_slice_that_was_not_begun_is_not_remembered_as_whole
     def begin(*parts: Any, **more: Any) -> RememberedWork:
         made.stop.set()
         tree.execute(batches[0])
-        return RememberedWork(began(*parts, **more), parts[2], made.ledger, "settings", Selection())
+        return RememberedWork(began(*parts, **more), parts[2].repository, made.ledger, "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
     with made.run() as tree:
@@ -269,7 +269,7 @@ def test_what_was_found_in_a_repository_that_is_left_is_told_once(
     def begin(*parts: Any, **more: Any) -> RememberedWork:
         work = began(*parts, **more)
         work._copier.findings[Finding(parts[1].path, "found", "by its first slice")] = None
-        return RememberedWork(work, parts[2], made.ledger, "settings", Selection())
+        return RememberedWork(work, parts[2].repository, made.ledger, "settings", Selection())
 
     monkeypatch.setattr("tests.support.engine.CopyWork", begin)
     with made.run() as tree:
