@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.operations.choosing.fitting_patterns import LEFT_BY_AGE, unused_patterns
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from tasks.ledger_ports import Ledger
+    from tasks.operations.choosing.fitting_patterns import FittingPatterns
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.source_survey import RunJob
     from tasks.ports import Source, Target
@@ -33,6 +33,7 @@ class RunEnds:
         *,
         job: RunJob,
         log: RunLog,
+        fitting: FittingPatterns,
         options: RunOptions,
         wait: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -45,6 +46,7 @@ class RunEnds:
         self._compares = kind in {RunKind.MIGRATE, RunKind.VERIFY} and options.shard is None
         self._is_part = options.shard is not None
         self._log = log
+        self._fitting = fitting
         self._selection = job.selection
         self._may_choose_nothing = options.shard is not None or job.selection.is_everything
         self.equality = Equality(source, job.selection, log, ledger.layouts)
@@ -86,12 +88,12 @@ class RunEnds:
             self._log.note(NOTHING_CHOSEN)
         elif not self._is_part and self._log.reason_to_skip() is None:
             self._log.note_all([NONE_OF_AGE] if complete and self._is_none_of_age() else [])
-            self._log.note_all(unused_patterns(self._selection, self._log.fitting, self._log.findings))
+            self._log.note_all(self._fitting.unused(self._log.findings))
         if self._compares:
             self.equality.settle(complete=complete, unasked=self._log.unasked)
 
     def _is_none_of_age(self) -> bool:
-        return not self._log.progress.totals.tags and LEFT_BY_AGE in self._log.fitting
+        return not self._log.progress.totals.tags and self._fitting.left_by_age
 
     def _chose_nothing(self) -> bool:
         if self._may_choose_nothing or self._log.progress.totals.tags or self._is_none_of_age():

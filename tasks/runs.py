@@ -145,6 +145,7 @@ class Run:
     def absorb(self, summary: ShardSummary, results: Iterable[TagResult]) -> None:
         """Take over what another process did as a part of this run."""
         self._requests_elsewhere += summary.requests
+        self.tree.fitting.absorb(summary.fitting)
         self.log.absorb(summary, results)
 
     def results(self) -> Iterator[TagResult]:
@@ -280,7 +281,9 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             options,
             tree,
             controls=controls,
-            ends=RunEnds(kind, source, target, ledger, job=job, log=log, options=options, wait=wait),
+            ends=RunEnds(
+                kind, source, target, ledger, job=job, log=log, fitting=tree.fitting, options=options, wait=wait
+            ),
             log=log,
             spool=spool,
             census=census,

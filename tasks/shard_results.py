@@ -24,7 +24,7 @@ def pages_of(run: Run) -> list[str]:
         run.log.unasked,
         run.log.indexes,
         tuple(run.log.findings),
-        tuple(sorted(run.log.fitting)),
+        run.tree.fitting.names,
     )
     return list(pack(summary, run.results()))
 

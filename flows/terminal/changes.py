@@ -15,7 +15,7 @@ from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.by_age import undated
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
-from tasks.operations.choosing.fitting_patterns import excludes_fitting, patterns_fitting, unused_patterns
+from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
@@ -77,20 +77,20 @@ def _compared(
 ) -> Iterator[TagChange | Finding]:
     paths: list[str] = []
     others: list[Finding] = []
-    fitting: set[str] = set()
+    fitting = FittingPatterns(selection)
     for found in source.list_layouts():
         if isinstance(found, Finding):
             others.append(found)
-            fitting |= excludes_fitting(found.path, None, selection, fitting)
+            fitting.see_folder(found.path)
             if selection.may_match_below(found.path):
                 yield found
             continue
         paths.append(found)
-        fitting |= patterns_fitting(found, None, selection, fitting)  # tags of what did not change are not looked at
+        fitting.see_layout(found)  # tags of what did not change are not looked at
         if selection.may_match(found):
             yield from _changes_in(found, source, map_concurrently, ledger, selection)
     for path in ledger.layouts():
-        fitting |= excludes_fitting(path, None, selection, fitting)
+        fitting.see_folder(path)
     if not paths:
         yield NO_LAYOUTS
         return
@@ -100,7 +100,7 @@ def _compared(
     if selection.listed is None and not known and not any(map(selection.may_match, paths)):
         yield NOTHING_CHOSEN
     else:
-        yield from unused_patterns(selection, fitting, others)
+        yield from fitting.unused(others)
     yield from vanished_layouts(known, paths, others)
 
 

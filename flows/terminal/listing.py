@@ -14,14 +14,7 @@ from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.by_age import undated
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
-from tasks.operations.choosing.fitting_patterns import (
-    LEFT_BY_AGE,
-    excludes_fitting,
-    fitting_patterns,
-    left_by_age,
-    patterns_fitting,
-    unused_patterns,
-)
+from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.reports.findings import NO_LAYOUTS, NONE_OF_AGE, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.operations.reports.shown_text import printable
@@ -86,19 +79,19 @@ def _is_tagless(inventory: RepositoryInventory) -> bool:
 def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, selection: Selection) -> list[Finding]:
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
-    fitting: set[str] = set()
+    fitting = FittingPatterns(selection)
     seen: list[str] = []
     is_empty, is_chosen, has_tags = True, selection.is_everything, False
     for each in found:
         is_empty = is_empty and isinstance(each, Finding) and not is_harmful(each)
         if isinstance(each, Finding):
             findings.append(each)
-            fitting |= excludes_fitting(each.path, None, selection, fitting)
+            fitting.see_folder(each.path)
         elif isinstance(each, str):
-            fitting |= patterns_fitting(each, None, selection, fitting)
+            fitting.see_layout(each)
         else:
-            fitting |= fitting_patterns(each.inventory, selection, fitting)
-            fitting |= left_by_age(each.inventory, selection, each.tags)
+            fitting.see(each.inventory)
+            fitting.see_chosen(each.inventory, each.tags)
             has_tags = has_tags or bool(each.tags)
             seen.append(each.inventory.path)
             findings += _findings_in(each, selection)
@@ -109,11 +102,11 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
         findings += selection.listed.unknown(seen)
     if is_empty:
         findings.append(NO_LAYOUTS)
-    elif not is_chosen and LEFT_BY_AGE not in fitting and not any(map(is_harmful, findings)):
+    elif not is_chosen and not fitting.left_by_age and not any(map(is_harmful, findings)):
         findings.append(NOTHING_CHOSEN)
     else:
-        findings += [] if has_tags or LEFT_BY_AGE not in fitting else [NONE_OF_AGE]
-        findings += unused_patterns(selection, fitting, findings)
+        findings += [NONE_OF_AGE] if fitting.left_by_age and not has_tags else []
+        findings += fitting.unused(findings)
     printer.end(findings)
     return findings
 

@@ -105,7 +105,7 @@ class Engine:
 
     @property
     def fitting(self) -> set[str]:
-        return self._log.fitting
+        return set(self._fitting.names)
 
     @property
     def progress(self) -> Progress:
@@ -127,6 +127,7 @@ class Engine:
             return self.work(tools, inventory, name)
 
         tree = TreeRun(source, job, begin, hands, log=self._log, stop=self.stop, hold=Hold(), workers=2)
+        self._fitting = tree.fitting
         try:
             yield tree
         finally:

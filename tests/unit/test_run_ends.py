@@ -10,7 +10,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import TargetAddress
 from tasks.operations.choosing.by_age import Ages
-from tasks.operations.choosing.fitting_patterns import left_by_age
+from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.findings import NOTHING_CHOSEN
@@ -82,11 +82,13 @@ def ended(
     """The log of a run over `layouts`, at its end."""
     stop = Stop()
     log = RunLog(Nowhere(), Progress(), stop, fail_fast=False)
-    log.note_fitting(fitting)
     selection = Selection.parse(patterns, exclude)
+    fits, source = FittingPatterns(selection), MemorySource({})
+    fits.absorb(fitting)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
     options = RunOptions("/source", None, include=patterns, shard=shard)
-    ends = RunEnds(kind, MemorySource({}), None, LedgerStore(MemoryLines()), job=job, log=log, options=options)
+    ledger = LedgerStore(MemoryLines())
+    ends = RunEnds(kind, source, None, ledger, job=job, log=log, fitting=fits, options=options)
     ends.begin({path: path for path in layouts}, untagged)
     for each in found:
         log.keep(each) if isinstance(each, TagResult) else log.note(each)
@@ -131,7 +133,9 @@ def test_patterns_that_fit_nothing_are_a_problem_of_every_run(kind: RunKind) -> 
 @pytest.mark.parametrize("kind", RunKind)
 def test_that_nothing_has_the_age_that_is_asked_for_is_said_and_no_problem(kind: RunKind) -> None:
     """A week without a push is no mistyped pattern; and what fits nothing beside it is named."""
-    left = (*left_by_age(INVENTORY, BY_AGE, []), "app:v*")
+    fits = FittingPatterns(BY_AGE)
+    fits.see_chosen(INVENTORY, [])
+    left = (*fits.names, "app:v*")
     for patterns in (("app:v*",), ("app:v*", "taem/**")):
         log, ends = ended(*patterns, fitting=left, kind=kind)
         assert {finding.code for finding in log.findings} - {"include_unused"} == {"none_of_age"}
@@ -145,9 +149,11 @@ def test_that_nothing_has_the_age_that_is_asked_for_is_said_and_no_problem(kind:
 
 
 def test_what_is_left_for_its_age_is_what_the_patterns_choose() -> None:
-    assert left_by_age(INVENTORY, BY_AGE, INVENTORY.tags) == set()
-    assert left_by_age(INVENTORY, Selection.parse(), []) == set()
-    assert left_by_age(INVENTORY, replace(BY_AGE, include=Selection.parse(["app:w*"]).include), []) == set()
+    others = replace(BY_AGE, include=Selection.parse(["app:w*"]).include)
+    for selection, chosen in ((BY_AGE, INVENTORY.tags), (Selection.parse(), ()), (others, ())):
+        fits = FittingPatterns(selection)
+        fits.see_chosen(INVENTORY, chosen)
+        assert not fits.left_by_age
 
 
 def test_nothing_equals_nothing_at_no_moment() -> None:
@@ -205,7 +211,8 @@ def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
     log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), Selection.parse(), Renames.parse())
     options = RunOptions("/source", None, deletion=limits, shard=shard)
-    ends = RunEnds(kind, MemorySource(files), MemoryTarget(), ledger, job=job, log=log, options=options)
+    fits, source = FittingPatterns(job.selection), MemorySource(files)
+    ends = RunEnds(kind, source, MemoryTarget(), ledger, job=job, log=log, fitting=fits, options=options)
     ends.begin({"app": "app"}, {"app": 1})
     assert ends.deletes is deletes
 
@@ -223,6 +230,7 @@ def test_a_layout_that_is_not_chosen_or_came_during_the_run_keeps_the_tags_of_th
     selection, renames = Selection.parse(("app",)), Renames.parse(("moved=app",))
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, renames)
     options = RunOptions("/source", None, deletion=DeletionLimits(None, None))
-    ends = RunEnds(RunKind.MIGRATE, MemorySource(files), MemoryTarget(), ledger, job=job, log=log, options=options)
+    kind, fits, source = RunKind.MIGRATE, FittingPatterns(selection), MemorySource(files)
+    ends = RunEnds(kind, source, MemoryTarget(), ledger, job=job, log=log, fitting=fits, options=options)
     ends.begin({}, {})
     assert not ends.deletes

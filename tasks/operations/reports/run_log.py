@@ -52,8 +52,6 @@ class RunLog:
         """Whether layouts were taken from the ledger, without a question to the target."""
         self.indexes: dict[str, str] = {}
         """The mark of each layout's index as it was read last."""
-        self.fitting: set[str] = set()
-        """The patterns that fit something; see `fitting_patterns.py`."""
 
     def keep(self, result: TagResult) -> None:
         """Keep the result of a tag.
@@ -114,11 +112,6 @@ class RunLog:
             message = f"index.json was written to during the run: {before}, then {etag}"
             self.note(Finding(path, Remark.INDEX_CHANGED, message))
 
-    def note_fitting(self, patterns: Iterable[str]) -> None:
-        """Keep that these patterns fit something."""
-        with self._lock:
-            self.fitting.update(patterns)
-
     def note_unasked(self) -> None:
         """Keep that a layout was taken from the ledger."""
         self.unasked = True
@@ -130,7 +123,6 @@ class RunLog:
         for path, etag in summary.indexes.items():
             self.note_index(path, etag)
         self.note_all(summary.findings)
-        self.note_fitting(summary.fitting)
         for result in results:
             self.keep(result)
         self.unasked |= summary.unasked

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from tasks.operations.choosing.by_age import told_of_ages
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
-from tasks.operations.choosing.fitting_patterns import fitting_patterns, left_by_age
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.running.repository_run import OpenRepository
 from tasks.operations.source.enumeration import enumerate_repository
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
+    from tasks.operations.choosing.fitting_patterns import FittingPatterns
     from tasks.operations.reports.results import RepositoryInventory, TagEntry
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.repository_run import RepositoryRun
@@ -34,13 +34,22 @@ class RepositoryOpener:
     """Safe to share by all workers; what a layout holds besides its index is read in `pool`."""
 
     def __init__(
-        self, source: Source, job: RunJob, begin_work: BeginWork, *, hands: SpareHands, log: RunLog, pool: Executor
+        self,
+        source: Source,
+        job: RunJob,
+        begin_work: BeginWork,
+        *,
+        hands: SpareHands,
+        log: RunLog,
+        fitting: FittingPatterns,
+        pool: Executor,
     ) -> None:
         self._source = source
         self._job = job
         self._begin_work = begin_work
         self._hands = hands
         self._log = log
+        self._fitting = fitting
         self._pool = pool
 
     def open(self, repository: RepositoryRun, *, patient: bool) -> OpenRepository:
@@ -56,9 +65,9 @@ class RepositoryOpener:
         dated = selection.asks_for_times
         inventory = enumerate_repository(self._source, repository.path, self._pool.map, dated=dated, patient=patient)
         self._log.note_index(repository.path, inventory.etag)
-        self._log.note_fitting(fitting_patterns(inventory, selection, self._log.fitting))
+        self._fitting.see(inventory)
         selected, unread = self._selected(inventory, patient=patient)
-        self._log.note_fitting(left_by_age(inventory, selection, selected))
+        self._fitting.see_chosen(inventory, selected)
         inventory = replace(inventory, findings=(*inventory.findings, *unread))
         units = units_of(inventory, selected, self._job.policy)
         with self._hands.one():

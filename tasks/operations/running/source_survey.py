@@ -12,12 +12,7 @@ from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.choosing.by_age import told_of_ages
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
-from tasks.operations.choosing.fitting_patterns import (
-    excludes_fitting,
-    fitting_patterns,
-    left_by_age,
-    patterns_fitting,
-)
+from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, tagless
 from tasks.operations.reports.results import Outcome, TagResult
@@ -131,6 +126,8 @@ class Surveyor:
         self._log = log
         self._stop = stop
         self._pool = pool
+        self.fitting = FittingPatterns(job.selection)
+        """What is known of the patterns so far; whoever opens a layout tells it more."""
 
     def survey(self) -> Survey:
         """Find all layouts and decide on their names and batches.
@@ -145,7 +142,7 @@ class Surveyor:
         else:
             self._note_vanished(paths)
             self._note_unused_renames(paths)
-            self._note_fitting(paths)
+            self._see_fitting(paths)
             self._note_unknown(paths)
         names = self._names(paths)
         wanted = list(names.repositories)
@@ -170,7 +167,7 @@ class Surveyor:
             if not isinstance(found, Finding):
                 yield found
                 continue
-            self._log.note_fitting(excludes_fitting(found.path, None, self._job.selection, self._log.fitting))
+            self.fitting.see_folder(found.path)
             if self._concerns(found):
                 self._log.note(found)
 
@@ -197,17 +194,16 @@ class Surveyor:
                 Finding(old, Remark.RENAME_UNUSED, "--rename names it, and the source has no layout there or below")
             )
 
-    def _note_fitting(self, paths: list[str]) -> None:
+    def _see_fitting(self, paths: list[str]) -> None:
         """Take note of patterns that fit a layout; tags are looked at when it is opened, and excluded ones never.
 
         What leaves out a layout of an earlier run fits something, also where that is not there any more.
         """
         selection = self._job.selection
         for path in set(self._job.known_layouts()).difference(paths) if selection.exclude else ():
-            self._log.note_fitting(excludes_fitting(path, None, selection, self._log.fitting))
+            self.fitting.see_folder(path)
         for path in paths if selection.include or selection.exclude else ():
-            tags = () if selection.may_match(path) else None
-            self._log.note_fitting(patterns_fitting(path, tags, selection, self._log.fitting))
+            self.fitting.see_layout(path, () if selection.may_match(path) else None)
 
     def _note_unknown(self, paths: list[str]) -> None:
         """Name the lines of a list whose repository the source does not have."""
@@ -264,12 +260,12 @@ class Surveyor:
         selection, lacking = self._job.selection, Finding(path, code, message)
         try:
             inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
-            self._log.note_fitting(fitting_patterns(inventory, selection, self._log.fitting))
+            self.fitting.see(inventory)
             selected = plan_selection(inventory, selection)
         except LayoutliftError as error:
             self._log.note_all((lacking, Finding(path, error.code, str(error))))
             return 0
-        self._log.note_fitting(left_by_age(inventory, selection, selected))
+        self.fitting.see_chosen(inventory, selected)
         named: list[tuple[str | None, str | None, str | None]] = [
             (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
         ]

@@ -65,7 +65,10 @@ class TreeRun:
         self._pool = CallersPool(max_workers=workers, thread_name_prefix="copy")
         self._openers = CallersPool(max_workers=min(workers, OPENED_AT_ONCE), thread_name_prefix="open")
         self._surveyor = Surveyor(source, job, log, stop, self._pool, pauses=RETRY_DELAYS)
-        self._opener = RepositoryOpener(source, job, begin_work, hands=hands, log=log, pool=self._pool)
+        self.fitting = fitting = self._surveyor.fitting
+        self._opener = RepositoryOpener(
+            source, job, begin_work, hands=hands, log=log, fitting=fitting, pool=self._pool
+        )
         self._repositories: dict[str, RepositoryRun] = {}
         self._put_off: dict[Batch, list[Todo]] = {}
         self.ended_early = False

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tasks.operations.choosing.fitting_patterns import excludes_fitting, patterns_fitting, unused_patterns
+from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.choosing.selection import Selection
 from tasks.ports import Finding
 
@@ -13,10 +13,10 @@ def unused(
     *exclude: str, tags: Sequence[str] | None = ("v1",), folder: str = "notes", found: Sequence[Finding] = ()
 ) -> list[str]:
     """Which patterns are named that fit nothing of the layout `team/app`, beside a folder that is none."""
-    selection = Selection.parse((), exclude)
-    fitting = patterns_fitting("team/app", tags, selection, ())
-    fitting |= excludes_fitting(folder, None, selection, fitting)
-    named = unused_patterns(selection, fitting, found)
+    fitting = FittingPatterns(Selection.parse((), exclude))
+    fitting.see_layout("team/app", tags)
+    fitting.see_folder(folder)
+    named = fitting.unused(found)
     assert {each.code for each in named} <= {"exclude_unused"}
     return [each.path for each in named]
 
@@ -48,6 +48,17 @@ def test_an_exclude_that_may_fit_what_was_not_read_is_not_named() -> None:
 
 
 def test_a_pattern_may_be_given_to_take_and_to_leave_out() -> None:
-    selection = Selection.parse(["taem", "team/app"], ["taem"])
-    named = unused_patterns(selection, patterns_fitting("team/app", (), selection, ()), ())
-    assert [(each.path, each.code) for each in named] == [("taem", "include_unused"), ("taem", "exclude_unused")]
+    fitting = FittingPatterns(Selection.parse(["taem", "team/app"], ["taem"]))
+    fitting.see_layout("team/app", ())
+    named = [(each.path, each.code) for each in fitting.unused(())]
+    assert named == [("taem", "include_unused"), ("taem", "exclude_unused")]
+
+
+def test_what_fits_something_for_a_part_of_a_run_does_so_for_the_run() -> None:
+    whole, part = (FittingPatterns(Selection.parse(["app", "lib", "taem"], ["aside", "teem"])) for _ in range(2))
+    whole.see_layout("lib")
+    part.see_layout("app")
+    part.see_folder("aside")
+    assert part.names == ("--exclude aside", "app")
+    whole.absorb(part.names)
+    assert [each.path for each in whole.unused(())] == ["taem", "teem"]

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tasks.operations.choosing.by_age import Ages
-from tasks.operations.choosing.fitting_patterns import LEFT_BY_AGE
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.work.planning import CopyPolicy, Untagged
@@ -158,7 +157,7 @@ def test_a_repository_that_has_nothing_of_the_age_need_not_be_at_the_target(tmp_
     assert made.copy() == ({"used:v1": "repository_missing"}, {("used", "repository_missing")})
     made = Engine(tmp_path / "dead", MemoryTarget(), selection=selection, preflight=MISSING)
     assert made.copy() == ({}, set())
-    assert made.fitting == {"**:v1", LEFT_BY_AGE}, "the pattern fits, which is no mistyped one"
+    assert made.fitting == {"**:v1", "--newer-than, --older-than"}, "the pattern fits, which is no mistyped one"
 
 
 def test_what_an_age_holds_back_is_named_wherever_it_was_to_go(tmp_path: Path) -> None:
