@@ -19,8 +19,8 @@ from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, REFUSED, WRONG_U
 from flows.files.mistakes import in_our_words
 from flows.forms.block_names import block_name, names_block, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
+from flows.terminal.finding_lines import tell
 from flows.terminal.printed_report import print_report
-from flows.terminal.told_errors import tell
 from tasks.exact_lists import read_exact_list
 from tasks.oci.errors import (
     ConfigurationError,

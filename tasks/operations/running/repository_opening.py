@@ -12,9 +12,8 @@ from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.running.repository_run import OpenRepository
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.many_manifests import children_of
-from tasks.operations.work.left_behind import referrers_left
 from tasks.operations.work.repository_work import refused_of, units_of
-from tasks.operations.work.without_tag import untagged_may_go
+from tasks.operations.work.told_of_untagged import referrers_left, untagged_may_go
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

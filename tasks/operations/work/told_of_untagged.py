@@ -1,4 +1,4 @@
-"""What goes to a registry by its digest alone, and may not stay there."""
+"""What is said of manifests without a tag: those that nobody brings, and those that may not stay where they go."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.reports.results import RepositoryInventory
     from tasks.operations.work.repository_work import Unit
+
+
+def referrers_left(inventory: RepositoryInventory, policy: CopyPolicy) -> Iterator[Finding]:
+    """The finding on referrers that stay behind because what they refer to does not come, where they are wanted."""
+    if not policy.referrers or policy.untagged is Untagged.ALL:
+        return
+    takes_moved = policy.untagged is Untagged.MOVED
+    left = [digest for digest, is_of_moved in inventory.strays.items() if not (takes_moved and is_of_moved)]
+    if left:
+        which = f"{counted(len(left), 'referrer')} stay behind, {left[0]} among them: what they refer to"
+        which = f"the referrer {left[0]} stays behind: what it refers to" if len(left) == 1 else which
+        message = f"{which} has no tag here, or is not here at all"
+        yield Finding(inventory.path, Remark.REFERRERS_LEFT, message)
 
 
 def untagged_may_go(
