@@ -26,7 +26,7 @@ from tasks.oci.errors import (
 from tasks.ports import BlobArrival
 from tasks.stores.hidden_secrets import LONGEST_SHOWN
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at
-from tasks.stores.registry.registry_answers import asks_for_fewer, error_of, upload_error_of
+from tasks.stores.registry.registry_answers import asks_for_fewer, error_of, opening_error_of, upload_error_of
 from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
@@ -155,7 +155,7 @@ class BlobUpload:
         """Send a blob into the session that an answer opens, if it opens one."""
         digest, size = content.descriptor.digest, content.descriptor.size
         if opened.status != HTTPStatus.ACCEPTED:
-            raise error_of(opened, f"starting the upload of {digest}")
+            raise opening_error_of(opened, f"starting the upload of {digest}")
         if self._needs_chunks(tried):
             return self._push_in_chunks(repository, content, scopes, tried)
         url = completed_at(self._place_of(opened), digest)
@@ -170,7 +170,7 @@ class BlobUpload:
             return BlobArrival.PUSHED
         error = upload_error_of(answer, f"sending {digest}")
         if isinstance(error, PayloadTooLargeError) and size > CHUNK_SIZES[-1]:
-            self._chunks.refused = min(self._chunks.refused, size)
+            tried.too_large = True
             return self._push_in_chunks(repository, content, scopes, tried)
         raise error
 
@@ -187,7 +187,7 @@ class BlobUpload:
 
     def _needs_chunks(self, tried: UploadTries) -> bool:
         size = tried.descriptor.size
-        is_too_large = size >= self._chunks.refused and size > CHUNK_SIZES[-1]
+        is_too_large = tried.too_large or (size >= self._chunks.refused and size > CHUNK_SIZES[-1])
         return not tried.only_whole and (is_too_large or tried.is_cut)
 
     def _push_in_chunks(

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
-from tasks.stores.registry.registry_answers import error_of, upload_error_of
+from tasks.stores.registry.registry_answers import opening_error_of, upload_error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +83,9 @@ class ChunkedUpload:
         path = self._provider.container(repository).uploads_path
         answer = self._provider.do_request(path, "POST", b"", {}, scopes)
         if answer.status != HTTPStatus.ACCEPTED:
-            raise error_of(answer, f"starting the upload of {digest}")
+            raise opening_error_of(answer, f"starting the upload of {digest}")
+        if tried.too_large:
+            self.refused = min(self.refused, content.descriptor.size)
         url = completed_at(self._place_of(self._send_all(content, answer, chunk, scopes, tried)), digest)
         tried.note_sent()
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)

@@ -236,6 +236,17 @@ def _kind_of(answer: HttpAnswer, codes: tuple[str, ...]) -> type[RegistryError]:
     return _REACTIONS.get(answer.status, other)
 
 
+def opening_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
+    """The exception for an upload that the registry did not open.
+
+    It is asked for without a body, and where that is too much, there is no room: Forgejo and Swift say so of quotas.
+    """
+    error = error_of(answer, attempted)
+    if not isinstance(error, PayloadTooLargeError):
+        return error
+    return TargetFullError(str(error), status=error.status, codes=error.codes, retry_after=error.retry_after)
+
+
 def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for bytes of a blob that the registry did not take into an upload that it had opened."""
     error = error_of(answer, attempted)

@@ -61,7 +61,8 @@ class _Body:
 class UploadTries:
     """What was met with one blob; `plainly` and `only_whole` say which ways are not gone any more.
 
-    It is `sent` where the registry may be storing all of it still.
+    It is `sent` where the registry may be storing all of it still, and `too_large` where it was refused whole:
+    meant of a quota, maybe, as long as no other upload was opened.
     """
 
     descriptor: Descriptor
@@ -69,6 +70,7 @@ class UploadTries:
     plainly: bool = False
     only_whole: bool = False
     sent: bool = False
+    too_large: bool = False
     chunks_taken: int = 0
     _body: _Body | None = None
     _breaks: list[_Body] = field(default_factory=list)

@@ -426,6 +426,29 @@ def test_a_full_disk_that_is_told_as_too_large_leads_to_no_chunks(
         make_store(script.host).push_blob("app", blob(b"x" * 400_000))
 
 
+def test_a_quota_that_is_told_as_too_large_says_nothing_of_sizes(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """As Forgejo and Swift tell it, also to a request without a body; the next blob may find room."""
+    data = b"x" * 400_000
+    script.expect("POST", UPLOADS, ACCEPTED, Reply(413), ACCEPTED)
+    script.expect("PUT", SESSION, Reply(413), Reply(201))
+    store = make_store(script.host)
+    with pytest.raises(TargetFullError, match="starting the upload"):
+        store.push_blob("app", blob(data))
+    assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in script.asked("PUT", SESSION)] == [len(data)] * 2
+
+
+@sizes
+def test_an_upload_that_is_refused_as_too_large_before_any_byte_of_it_was_sent_finds_no_room(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes
+) -> None:
+    script.always("POST", UPLOADS, Reply(413))
+    with pytest.raises(TargetFullError):
+        make_store(script.host).push_blob("app", blob(data))
+
+
 def test_chunks_are_smaller_than_what_was_refused_and_than_the_blob(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:

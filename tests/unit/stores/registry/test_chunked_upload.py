@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import PayloadTooLargeError, RegistryError, UnexpectedAnswerError
+from tasks.oci.errors import PayloadTooLargeError, RegistryError, TargetFullError, UnexpectedAnswerError
 from tasks.stores.registry import chunked_upload
 from tasks.stores.registry.chunked_upload import ChunkedUpload
 from tasks.stores.registry.oras_provider import RepositoryContainer
@@ -144,6 +145,16 @@ def test_where_even_the_smallest_chunks_are_refused_nothing_arrives() -> None:
             push(made)
     assert [len(chunk) for chunk in registry.chunks()] == [8, 4, 2], "what was refused is not tried again"
     assert "PUT" not in {method for method, *_ in registry.sent}
+
+
+def test_a_session_that_finds_no_room_leads_to_no_smaller_chunks() -> None:
+    """It is asked for without a body, and so is of no size that could be too large."""
+    registry = Registry()
+    registry.statuses["POST"] = 413
+    made = upload(registry)
+    with pytest.raises(TargetFullError):
+        push(made)
+    assert (len(registry.sent), made.refused) == (1, sys.maxsize)
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT"])
