@@ -53,6 +53,8 @@ _GIVEN_UP = 499
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, _GIVEN_UP})
 _SESSION_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 """With 404: the registry was started anew since it opened the upload, or another one answers; a new one is taken."""
+_OF_SESSION = frozenset({"", "UNKNOWN", "BLOB_UNKNOWN"})
+"""The same where bytes of a blob are sent: said without a code by Pulp, Artifactory or a proxy, or as GitHub does."""
 _REACTIONS: Mapping[int, type[RegistryError]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationError,
     HTTPStatus.FORBIDDEN: PermissionDeniedError,
@@ -250,14 +252,14 @@ def opening_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
 def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for bytes of a blob that the registry did not take into an upload that it had opened."""
     error = error_of(answer, attempted)
-    if answer.status != HTTPStatus.NOT_FOUND or "BLOB_UNKNOWN" not in error.codes:
+    if answer.status != HTTPStatus.NOT_FOUND or error.transient or not _OF_SESSION.issuperset(error.codes):
         return error
-    return _as(RegistryUnavailableError, error)  # GitHub's, of one it lost
+    return _as(RegistryUnavailableError, error, " (of an upload that it had just opened)")
 
 
-def _as(kind: type[RegistryError], error: RegistryError) -> RegistryError:
+def _as(kind: type[RegistryError], error: RegistryError, besides: str = "") -> RegistryError:
     """The same answer, known to mean something else."""
-    return kind(str(error), status=error.status, codes=error.codes, retry_after=error.retry_after)
+    return kind(f"{error}{besides}", status=error.status, codes=error.codes, retry_after=error.retry_after)
 
 
 def _says_full(answer: HttpAnswer) -> bool:

@@ -134,7 +134,8 @@ class UploadTries:
             return False
         if isinstance(error, RegistryUnavailableError):
             is_to_first = not self.chunks_taken and self._body is not None and not self._is_within_body()
-            return is_to_first and error.status in MAY_NOT_KNOW
+            is_unknown = error.status in MAY_NOT_KNOW or (error.status == HTTPStatus.NOT_FOUND and not error.codes)
+            return is_to_first and is_unknown
         return not error.transient and not isinstance(error, AuthenticationError | TargetFullError)
 
     def as_limit(self, error: TransportError | RegistryUnavailableError) -> UploadBrokeOffError | None:

@@ -37,6 +37,7 @@ UPLOADS = "/v2/app/blobs/uploads/"
 SESSION = "/v2/app/blobs/uploads/1"
 ACCEPTED = Reply(202, {"Location": f"{SESSION}?_state=a%2Fb"})
 SMALL, LARGE = b"small", b"x" * (SMALL_BLOB + 1)
+LOST_CODES = ("BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UNKNOWN", "UNKNOWN")
 sizes = pytest.mark.parametrize("data", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
 
 
@@ -80,13 +81,20 @@ def test_an_upload_counts_only_where_the_registry_says_that_it_made_something(
         store.push_blob("app", blob(LARGE))
 
 
+LOST = {
+    **{code: b'{"errors":[{"code":"%s","message":"no such upload"}]}' % code.encode() for code in LOST_CODES},
+    "a page": b"<html><head><title>404 Not Found</title></head></html>",
+    "nothing": b"",
+}
+
+
 @sizes
-@pytest.mark.parametrize("code", ["BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UNKNOWN"])
+@pytest.mark.parametrize("body", LOST.values(), ids=LOST)
 def test_an_upload_that_the_registry_forgot_is_begun_again(
-    script: ScriptedRegistry, make_store: MakeStore, data: bytes, code: str
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, body: bytes
 ) -> None:
     """As one that was started anew between the question and the blob, or one of several behind one name."""
-    lost = Reply(404, body=b'{"errors":[{"code":"%s","message":"no such upload"}]}' % code.encode())
+    lost = Reply(404, body=body)
     script.expect("POST", UPLOADS, ACCEPTED, ACCEPTED)
     script.expect("PUT", SESSION, lost, Reply(201))
     script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
@@ -593,7 +601,7 @@ def test_a_blob_that_is_cut_twice_goes_in_chunks_that_take_less_time(
     assert len(cut.asked("PUT", SESSION)) == 4, "the next one goes in chunks at once"
 
 
-@pytest.mark.parametrize("status", [400, 403, 405, 413, 501, 500])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 501, 500])
 def test_a_blob_that_is_cut_and_that_may_not_go_in_chunks_is_sent_whole_as_before(
     cut: ScriptedRegistry, make_store: MakeStore, status: int
 ) -> None:

@@ -104,14 +104,20 @@ def test_an_answer_becomes_the_exception_that_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "passes"),
-    [(404, "BLOB_UNKNOWN", True), (404, "NAME_UNKNOWN", False), (400, "BLOB_UNKNOWN", False)],
+    ("answer", "passes"),
+    [
+        (answered(404, "BLOB_UNKNOWN"), True),
+        (answered(404, "UNKNOWN"), True),
+        (answered(404, body=b'{"errors":[{"status":404,"message":"Item _uploads/1 does not exist"}]}'), True),
+        (answered(404, body=b"<html>404 Not Found</html>"), True),
+        (answered(404, "NAME_UNKNOWN"), False),
+        (answered(400, "BLOB_UNKNOWN"), False),
+        (answered(400, body=b"<html>400 Bad Request</html>"), False),
+    ],
+    ids=["GitHub", "Artifactory", "Artifactory's own form", "a proxy", "no repository", "400", "400 without a code"],
 )
-def test_a_blob_that_is_unknown_when_it_is_sent_is_an_upload_that_was_lost(
-    status: int, code: str, passes: bool
-) -> None:
-    """GitHub says so; where a manifest is sent, the same words mean that it misses one of its blobs."""
-    answer = answered(status, code)
+def test_what_is_unknown_when_a_blob_is_sent_is_an_upload_that_was_lost(answer: HttpAnswer, passes: bool) -> None:
+    """Where a manifest is sent, the same words mean that it misses one of its blobs, or is refused."""
     assert upload_error_of(answer, "sending").transient is passes
     assert not manifest_error_of(answer, "pushing").transient
 
