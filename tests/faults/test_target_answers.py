@@ -109,7 +109,12 @@ def with_query(answer: Upstream) -> Upstream:
     return Upstream(answer.status, answer.headers | {"Location": place}, answer.body)
 
 
-@pytest.mark.parametrize("form", [relative, with_query])
+def without_port(answer: Upstream) -> Upstream:
+    place = answer.headers["Location"].partition("/v2/")[2]
+    return Upstream(answer.status, answer.headers | {"Location": f"http://127.0.0.1/v2/{place}"}, answer.body)
+
+
+@pytest.mark.parametrize("form", [relative, with_query, without_port])
 def test_the_place_of_an_upload_is_used_as_it_is_given(
     proxy: FaultProxy, make_store: MakeStore, docker_registry: Registry, prefix: str, form: Callable[..., Upstream]
 ) -> None:

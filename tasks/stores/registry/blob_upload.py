@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from tasks.oci.errors import (
     AuthenticationError,
@@ -206,15 +206,18 @@ class BlobUpload:
         return self._send(repository, content, tried)
 
     def _place_of(self, started: HttpAnswer) -> str:
-        """The URL of an upload session, as it came."""
+        """The URL of an upload session, as it came, but for a port that it lacks."""
         location = started.headers.get("Location")
         if not location:
             raise UnexpectedAnswerError("the registry accepted an upload and named no place for it", status=202)
         url, kept = self._pool.next_hop(started.url, location, {"Authorization": ""})
-        if not kept:
-            host = urlsplit(url).netloc.rpartition("@")[2][:LONGEST_SHOWN]  # before it, a name and password may stand
-            raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {host}")
-        return url
+        if kept:
+            return url
+        home, there = urlsplit(self._pool.origin), urlsplit(url)
+        if (there.scheme, there.hostname, there.port) == (home.scheme, home.hostname, None):
+            return urlunsplit(there._replace(netloc=home.netloc))  # a proxy told the registry its name, and no port
+        host = there.netloc.rpartition("@")[2][:LONGEST_SHOWN]  # before it, a name and password may stand
+        raise UntrustedConnectionError(f"the registry wants a blob sent to another host: {host}")
 
     def _has_arrived(self, tried: UploadTries, repository: str, descriptor: Descriptor) -> bool:
         """Whether the blob is there, or comes to be in the time that storing it takes.

@@ -175,6 +175,31 @@ def test_a_blob_is_not_sent_to_another_host(
         make_store(script.host).push_blob("app", blob(SMALL))
 
 
+@pytest.mark.parametrize("named", ["127.0.0.1", "127.0.0.1:", "me:secret@127.0.0.1"])
+def test_a_place_that_lacks_the_port_of_the_registry_alone_is_at_the_registry(
+    script: ScriptedRegistry, make_store: MakeStore, named: str
+) -> None:
+    """A proxy at another port than the usual one that tells the registry its name, and no port."""
+    place = {"Location": f"http://{named}{SESSION}?_state=a%2Fb"}
+    script.expect("POST", UPLOADS, Reply(202, place), Reply(202, place))
+    script.expect("PUT", SESSION, Reply(413), Reply(201))
+    script.expect("PATCH", SESSION, *[Reply(202, place)] * 2)
+    assert make_store(script.host).push_blob("app", blob(LARGE)) is BlobArrival.PUSHED
+    assert {tuple(sent.query["_state"]) for sent in script.asked("PATCH", SESSION)} == {("a/b",)}
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://127.0.0.1", "http://127.0.0.1:80", "http://127.0.0.1:1", "http://h.test"]
+)
+def test_any_other_place_than_the_registry_without_its_port_is_another_host(
+    script: ScriptedRegistry, make_store: MakeStore, origin: str
+) -> None:
+    """What names a port means it, and so does what names another scheme."""
+    script.expect("POST", UPLOADS, Reply(202, {"Location": f"{origin}{SESSION}"}))
+    with pytest.raises(UntrustedConnectionError, match="another host"):
+        make_store(script.host).push_blob("app", blob(LARGE))
+
+
 def test_another_host_is_not_told_without_end(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("POST", UPLOADS, Reply(202, {"Location": f"http://{'h' * 60_000}/u"}))
     with pytest.raises(UntrustedConnectionError) as raised:
