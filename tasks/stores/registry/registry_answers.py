@@ -83,6 +83,10 @@ _IMMUTABLE = re.compile(
 by 403, refuse to move a tag; no status or code is common to them."""
 _LOCKED = "REGISTRY_DISALLOWED_OPERATION"
 """Azure's code, with 405, for what somebody has locked: a tag, an image or a repository."""
+_READ_ONLY = re.compile(r"^The operation is unsupported\.?$|\bread[- ]only\b", re.IGNORECASE)
+"""How distribution, as a cache, and Quay say by 405 that they take nothing; as a rule it comes without a word. Amazon
+ECR says by it what is wrong with a manifest."""
+_NO_UPLOADS = "it takes no uploads: set to be read only, as while it collects garbage, or a cache of another registry"
 MAX_RETRY_AFTER = 3600.0
 _LONG_AGO = 1e9
 """A moment in Unix time, in seconds, that is over; a thousand times as much is one in milliseconds."""
@@ -243,10 +247,19 @@ def opening_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
 
     It is asked for without a body, and where that is too much, there is no room: Forgejo and Swift say so of quotas.
     """
-    error = error_of(answer, attempted)
+    error = _read_only_error(answer, attempted) or error_of(answer, attempted)
     if not isinstance(error, PayloadTooLargeError):
         return error
     return TargetFullError(str(error), status=error.status, codes=error.codes, retry_after=error.retry_after)
+
+
+def _read_only_error(answer: HttpAnswer, attempted: str) -> RegistryError | None:
+    """The exception for a registry that takes nothing at all; None where that is not what the answer says."""
+    is_405 = answer.status == HTTPStatus.METHOD_NOT_ALLOWED
+    if not is_405 or not all(_READ_ONLY.search(words) for _, words in _errors(answer)):
+        return None
+    error = error_of(answer, attempted)
+    return type(error)(f"{error} ({_NO_UPLOADS})", status=error.status, codes=error.codes)
 
 
 def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
@@ -288,6 +301,8 @@ def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
 
 def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for a manifest that the registry did not take."""
+    if (of_all := _read_only_error(answer, attempted)) is not None:
+        return of_all
     error = error_of(answer, attempted)
     missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
     as_500 = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and missing  # distribution, of foreign layers

@@ -537,6 +537,16 @@ def test_what_is_too_large_for_one_request_and_is_not_mounted_goes_in_chunks_at_
     assert [len(sent.body) for sent in script.asked("PUT", SESSION)] == [len(data), 0, 0]
 
 
+@sizes
+@pytest.mark.parametrize("mount_from", [None, "other"])
+def test_a_target_that_takes_no_uploads_is_said_to_be_one(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, mount_from: str | None
+) -> None:
+    script.always("POST", UPLOADS, Reply(405, body=b"Method not allowed"))
+    with pytest.raises(RegistryError, match="it takes no uploads: set to be read only"):
+        make_store(script.host).push_blob("app", blob(data), mount_from)
+
+
 @pytest.mark.parametrize("status", [201, 400], ids=["done already", "refused"])
 def test_a_session_that_is_not_opened_is_an_error_and_no_mount(
     script: ScriptedRegistry, make_store: MakeStore, status: int

@@ -21,6 +21,7 @@ from tasks.stores.registry.registry_answers import (
     error_codes,
     error_of,
     manifest_error_of,
+    opening_error_of,
     retry_after,
     upload_error_of,
 )
@@ -327,6 +328,39 @@ def test_a_refused_manifest_is_told_from_one_whose_children_are_missing(
     answer: HttpAnswer, expected: type[errors.RegistryError]
 ) -> None:
     assert type(manifest_error_of(answer, "pushing")) is expected
+
+
+UNSUPPORTED = {"code": "UNSUPPORTED", "message": "The operation is unsupported."}
+READ_ONLY = {"code": "DENIED", "message": "System is currently read-only. Pulls will succeed"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"Method not allowed\n", *(json.dumps({"errors": [each]}).encode() for each in (UNSUPPORTED, READ_ONLY))],
+    ids=["distribution, read only", "distribution, a cache", "Quay, read only"],
+)
+def test_a_registry_that_takes_no_uploads_is_said_to_be_one(body: bytes) -> None:
+    """As the two kinds of distribution answer; a cache is easily named in place of what it is one of."""
+    answer = answered(405, body=body)
+    for error in (opening_error_of(answer, "starting"), manifest_error_of(answer, "pushing")):
+        assert type(error) is errors.RegistryError
+        assert "it takes no uploads" in str(error)
+        assert error.status == 405
+
+
+def test_a_manifest_that_is_refused_by_405_for_its_form_is_refused_as_one() -> None:
+    """Amazon ECR's answer to what it takes for no JSON; it takes others."""
+    words = "Invalid parameter at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"
+    body = {"errors": [{"code": "UNSUPPORTED", "message": words}]}
+    error = manifest_error_of(answered(405, body=json.dumps(body).encode()), "pushing")
+    assert type(error) is errors.ManifestRefusedError
+    assert "uploads" not in str(error)
+
+
+def test_an_upload_into_what_somebody_has_locked_at_azure_is_told_in_its_own_words() -> None:
+    error = opening_error_of(answered(405, "REGISTRY_DISALLOWED_OPERATION"), "starting")
+    assert type(error) is errors.RegistryError
+    assert "uploads" not in str(error)
 
 
 @given(st.integers(200, 599), st.binary(max_size=200))
