@@ -152,7 +152,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "keeps there what was overwritten (tag_overwritten of that run); else see who did, and delete it there.",
         "authentication": "Log in to the target again (docker login), or correct the user name and password.",
         "authorization_expired": "Run again; if it stays, make the registry's tokens last longer.",
-        "permission_denied": "Have the rights to this repository granted; some registries want it made first.",
+        "permission_denied": "Have the rights to this repository granted; some registries want it made first. "
+        "Or have the firewall let it through, where the answer is a page.",
         "manifest_refused": "See the target's answer; some take docker types or artifacts only when set to.",
         "missing_referenced_content": "Run again. If it stays, the target takes no layers with URLs (distribution: "
         "validation.manifests.urls.allow), or no index of build caches; or it loses blobs: look at its log.",

@@ -94,6 +94,7 @@ MAX_REFUSAL_SIZE = 256 * 1024
 """Bytes of a refusal that is taken apart: distribution names each of a manifest's blobs that it misses, 1,500 in so
 much, and while more is taken apart, of which a server may send megabytes, no other thread works."""
 _FIRST_CODE = re.compile(rb'\s*+\{\s*+"errors"\s*+:\s*+\[\s*+\{[^{}]*?"code"\s*+:\s*+"(\w{1,64})"')
+_PAGE = "(a page for people, as of a proxy or firewall before it)"
 _SHOWN, _LOOKED_AT = 300, 4096
 """Characters of an answer: a secret that is cut is none to be known by its form."""
 
@@ -118,8 +119,11 @@ def describe(answer: HttpAnswer) -> str:
 
 
 def _text(answer: HttpAnswer) -> str:
-    """What an answer says in another form than the specification's; nothing of a page for people."""
-    return "" if _is_page(answer) else " ".join(answer.body[:_LOOKED_AT].decode(errors="replace").split())
+    """What an answer says in another form than the specification's; of a page for people, that it is one."""
+    said = " ".join(answer.body[:_LOOKED_AT].decode(errors="replace").split())
+    if said.startswith("<?xml") and "<html" not in said:
+        return ""  # of a store that the registry leads to
+    return _PAGE if _is_page(answer) else said
 
 
 def _is_page(answer: HttpAnswer) -> bool:

@@ -27,6 +27,8 @@ from tasks.stores.registry.registry_answers import (
 )
 from tasks.stores.registry.transport.http_answers import HttpAnswer
 
+PAGE = "(a page for people, as of a proxy or firewall before it)"
+
 
 def answered(
     status: int, *codes: str, body: bytes | None = None, headers: dict[str, str] | None = None
@@ -52,7 +54,7 @@ def test_a_registry_that_wants_tls_is_said_to_want_it(body: bytes) -> None:
 def test_a_registry_behind_nginx_that_wants_a_certificate_is_said_to_want_it(said: str) -> None:
     page = f"<html>\r\n<head><title>400 {said}</title></head>".encode()
     assert "client.cert and client.key" in describe(answered(400, body=page))
-    assert describe(answered(404, body=page)) == "404"
+    assert describe(answered(404, body=page)) == f"404 {PAGE}"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"\r\n <!doctype html>", b"\xef\xbb\xbf<html>"])
@@ -423,13 +425,20 @@ def test_a_secret_that_a_registry_repeats_is_not_shown(message: str, shown: str)
         (b'{"details": "invalid repository name"}\n', '400 {"details": "invalid repository name"}'),
         (b"tag v1\r\n is reserved", "400 tag v1 is reserved"),
         (b'{"errors": [{"code": "DENIED"}]}', "400 DENIED"),
-        (b"\n<html><title>400 Bad Request</title></html>", "400"),
+        (b"\n<html><title>400 Bad Request</title></html>", f"400 {PAGE}"),
+        (b"<!DOCTYPE html><p>Request blocked</p>", f"400 {PAGE}"),
+        (b"<h1>Forbidden</h1>", f"400 {PAGE}"),
+        (b'<?xml version="1.0"?><html><title>Denied</title></html>', f"400 {PAGE}"),
+        (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "400"),
         (b"\xff\x00", "400 \N{REPLACEMENT CHARACTER} "),
         (b"", "400"),
     ],
 )
 def test_why_is_told_in_whatever_form_it_is_said_but_for_a_page_for_people(body: bytes, shown: str) -> None:
-    """Docker Hub and Quay leave the specification's form for some of their refusals."""
+    """Docker Hub and Quay leave the specification's form for some of their refusals.
+
+    A page is none of the registry's, as a rule; XML is the answer of a store that it leads to.
+    """
     assert describe(answered(400, body=body)) == shown
 
 
