@@ -163,7 +163,7 @@ PROFILES = (
     RegistryProfile(
         RegistryKind.AZURE,
         "Azure Container Registry",
-        re.compile(r"[a-z0-9-]+(?:\.[a-z0-9]+\.data)?\.azurecr\.(?:io|cn|us)"),
+        re.compile(r"[a-z0-9-]+(?:\.[a-z0-9]+\.(?:data|geo))?\.azurecr\.(?:io|cn|us)"),
         largest_blob=200 * _GIB,
     ),
     RegistryProfile(

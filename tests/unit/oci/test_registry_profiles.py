@@ -24,6 +24,8 @@ GIB = 1024**3
         ("ghcr.io", RegistryKind.GITHUB),
         ("europe-west3-docker.pkg.dev", RegistryKind.GOOGLE),
         ("team.azurecr.io", RegistryKind.AZURE),
+        ("team.westeurope.geo.azurecr.io", RegistryKind.AZURE),
+        ("team.chinaeast2.geo.azurecr.cn", RegistryKind.AZURE),
         ("quay.io", RegistryKind.QUAY),
         ("registry.gitlab.com", RegistryKind.GITLAB),
         ("docker.io", RegistryKind.DOCKER_HUB),
