@@ -156,7 +156,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "Or have the firewall let it through, where the answer is a page.",
         "manifest_refused": "See the target's answer; some take docker types or artifacts only when set to.",
         "missing_referenced_content": "Run again. If it stays, the target takes no layers with URLs (distribution: "
-        "validation.manifests.urls.allow), or no index of build caches; or it loses blobs: look at its log.",
+        "validation.manifests.urls.allow), or no index of build caches; or it is replicated, and another "
+        "replica answered; or it loses blobs: look at its log.",
         "payload_too_large": "Raise the body limit of the registry or of the proxy in front of it.",
         "rate_limited": "Run again later, with a lower --max-requests or fewer --jobs.",
         "registry_unavailable": "Run again when the target is well; look at its log.",
