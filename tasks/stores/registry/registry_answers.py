@@ -64,7 +64,7 @@ _LIMITED = re.compile(r"\brate limit", re.IGNORECASE)
 _FULL = re.compile(r"no space left on device|disk quota exceeded|'Err': (?:28|122)\b", re.IGNORECASE)
 """How distribution says so, 3 and 2.8: by the words or the number of ENOSPC and EDQUOT."""
 _OVER_QUOTA = re.compile(
-    r"quota (?:has been )?exceeded|exceed the configured upper limit|maximum allowed number of", re.IGNORECASE
+    r"quota (?:has been )?exceed(?:ed)?\b|exceed the configured upper limit|maximum allowed number of", re.IGNORECASE
 )
 """How Harbor, Quay and Amazon ECR (of images, or of an image's tags) say so, with the status and code of missing
 rights."""

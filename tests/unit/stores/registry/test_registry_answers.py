@@ -232,10 +232,11 @@ configured upper limit of 9.0 GiB."
         HARBOR_FULL,
         f"Quota exceeded when processing the request of {HARBOR_FULL}",
         "Quota has been exceeded on namespace",
+        "Quota has been exceed on namespace",
         "The repository with name 'app' already has the maximum allowed number of images which is '10000'",
         "Adding tag 'v1' to an image exceeds the maximum allowed number of tags per image which is '1000'",
     ],
-    ids=["Harbor's quotas", "Harbor", "Quay", "Amazon ECR, images", "Amazon ECR, tags of one"],
+    ids=["Harbor's quotas", "Harbor", "Quay", "Quay as it is", "Amazon ECR, images", "Amazon ECR, tags of one"],
 )
 def test_a_quota_that_is_used_up_is_not_taken_for_missing_rights(words: str) -> None:
     """Harbor, Quay and Amazon ECR answer 403 and DENIED to both."""
