@@ -26,7 +26,8 @@ from tasks.oci.errors import (
 from tasks.ports import BlobArrival
 from tasks.stores.hidden_secrets import LONGEST_SHOWN
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at
-from tasks.stores.registry.registry_answers import asks_for_fewer, error_of, opening_error_of, upload_error_of
+from tasks.stores.registry.push_answers import opening_error_of, upload_error_of
+from tasks.stores.registry.registry_answers import asks_for_fewer, error_of
 from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND

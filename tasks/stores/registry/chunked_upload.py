@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
-from tasks.stores.registry.registry_answers import opening_error_of, upload_error_of
+from tasks.stores.registry.push_answers import opening_error_of, upload_error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

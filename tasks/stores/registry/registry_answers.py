@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import (
     AuthenticationError,
-    ImmutableTagError,
-    ManifestRefusedError,
-    MissingReferencedContentError,
     PayloadTooLargeError,
     PermissionDeniedError,
     RateLimitedError,
@@ -38,23 +35,11 @@ if TYPE_CHECKING:
 
     from tasks.stores.registry.transport.http_answers import HttpAnswer
 
-MISSING_CONTENT_CODES = frozenset(
-    {
-        "BLOB_UNKNOWN",
-        "MANIFEST_BLOB_UNKNOWN",
-        "MANIFEST_UNKNOWN",
-        "MANIFEST_INVALID",  # zot says so of a missing blob too; sending the children again does no harm
-        "LayersNotFound",  # Amazon ECR
-        "ReferencedImagesNotFound",  # Amazon ECR
-    }
-)
 _GIVEN_UP = 499
 """nginx's, where one of several proxies did not wait for the next."""
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, _GIVEN_UP})
 _SESSION_LOST = frozenset({"BLOB_UPLOAD_UNKNOWN", "BLOB_UPLOAD_INVALID"})
 """With 404: the registry was started anew since it opened the upload, or another one answers; a new one is taken."""
-_OF_SESSION = frozenset({"", "UNKNOWN", "BLOB_UNKNOWN"})
-"""The same where bytes of a blob are sent: said without a code by Pulp, Artifactory or a proxy, or as GitHub does."""
 _REACTIONS: Mapping[int, type[RegistryError]] = {
     HTTPStatus.UNAUTHORIZED: AuthenticationError,
     HTTPStatus.FORBIDDEN: PermissionDeniedError,
@@ -74,19 +59,8 @@ _FULL_BY_STATUS: Mapping[int, re.Pattern[str]] = {
     HTTPStatus.FORBIDDEN: _OVER_QUOTA,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _DATASTORE_FULL,
 }
-_IMMUTABLE = re.compile(
-    r"\bimmutab(?:le|ility)\b|cannot be overwritten|does not allow updating assets|"
-    r"/manifests/[^\s/]+ cannot be updated",
-    re.IGNORECASE,
-)
-"""How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba, Nexus (400, BLOB_UPLOAD_INVALID) and others, also
-by 403, refuse to move a tag; no status or code is common to them."""
-_LOCKED = "REGISTRY_DISALLOWED_OPERATION"
+LOCKED = "REGISTRY_DISALLOWED_OPERATION"
 """Azure's code, with 405, for what somebody has locked: a tag, an image or a repository."""
-_READ_ONLY = re.compile(r"^The operation is unsupported\.?$|\bread[- ]only\b", re.IGNORECASE)
-"""How distribution, as a cache, and Quay say by 405 that they take nothing; as a rule it comes without a word. Amazon
-ECR says by it what is wrong with a manifest."""
-_NO_UPLOADS = "it takes no uploads: set to be read only, as while it collects garbage, or a cache of another registry"
 MAX_RETRY_AFTER = 3600.0
 _LONG_AGO = 1e9
 """A moment in Unix time, in seconds, that is over; a thousand times as much is one in milliseconds."""
@@ -107,12 +81,12 @@ def error_codes(answer: HttpAnswer) -> tuple[str, ...]:
     if len(answer.body) >= MAX_REFUSAL_SIZE:
         first = _FIRST_CODE.match(answer.body, 0, _LOOKED_AT)
         return () if first is None else (first[1].decode(),)
-    return tuple(dict.fromkeys(code for code, _ in _errors(answer)))
+    return tuple(dict.fromkeys(code for code, _ in listed_errors(answer)))
 
 
 def describe(answer: HttpAnswer) -> str:
     """Status and the registry's own words, in one short line without control characters and what may be secret."""
-    words = "; ".join(f"{code}: {message}" if message else code for code, message in _errors(answer))
+    words = "; ".join(f"{code}: {message}" if message else code for code, message in listed_errors(answer))
     words = _of_tls(answer) or words or _text(answer)
     text = f"{answer.status} {words}" if words else f"{answer.status}"
     return without_secrets("".join(c if c.isprintable() else " " for c in text))[:_SHOWN]
@@ -141,7 +115,8 @@ def _of_tls(answer: HttpAnswer) -> str:
     return f"({CLIENT_CERTIFICATE})" if b"ssl certificate" in said else ""
 
 
-def _errors(answer: HttpAnswer) -> list[tuple[str, str]]:
+def listed_errors(answer: HttpAnswer) -> list[tuple[str, str]]:
+    """Code and words of each error in a body of the specification's form, as it lists them."""
     if len(answer.body) >= MAX_REFUSAL_SIZE:  # or cut off there
         return []
     try:
@@ -246,45 +221,12 @@ def _kind_of(answer: HttpAnswer, codes: tuple[str, ...]) -> type[RegistryError]:
     return _REACTIONS.get(answer.status, other)
 
 
-def opening_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
-    """The exception for an upload that the registry did not open.
-
-    It is asked for without a body, and where that is too much, there is no room: Forgejo and Swift say so of quotas.
-    """
-    error = _read_only_error(answer, attempted) or error_of(answer, attempted)
-    if not isinstance(error, PayloadTooLargeError):
-        return error
-    return TargetFullError(str(error), status=error.status, codes=error.codes, retry_after=error.retry_after)
-
-
-def _read_only_error(answer: HttpAnswer, attempted: str) -> RegistryError | None:
-    """The exception for a registry that takes nothing at all; None where that is not what the answer says."""
-    is_405 = answer.status == HTTPStatus.METHOD_NOT_ALLOWED
-    if not is_405 or not all(_READ_ONLY.search(words) for _, words in _errors(answer)):
-        return None
-    error = error_of(answer, attempted)
-    return type(error)(f"{error} ({_NO_UPLOADS})", status=error.status, codes=error.codes)
-
-
-def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
-    """The exception for bytes of a blob that the registry did not take into an upload that it had opened."""
-    error = error_of(answer, attempted)
-    if answer.status != HTTPStatus.NOT_FOUND or error.transient or not _OF_SESSION.issuperset(error.codes):
-        return error
-    return _as(RegistryUnavailableError, error, " (of an upload that it had just opened)")
-
-
-def _as(kind: type[RegistryError], error: RegistryError, besides: str = "") -> RegistryError:
-    """The same answer, known to mean something else."""
-    return kind(f"{error}{besides}", status=error.status, codes=error.codes, retry_after=error.retry_after)
-
-
 def _says_full(answer: HttpAnswer) -> bool:
     if answer.status == HTTPStatus.INSUFFICIENT_STORAGE:
         return True
     is_broken = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     sign = _FULL if is_broken else _FULL_BY_STATUS.get(answer.status)
-    return sign is not None and any(sign.search(words) for _, words in _errors(answer))
+    return sign is not None and any(sign.search(words) for _, words in listed_errors(answer))
 
 
 def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
@@ -298,22 +240,6 @@ def deletion_of(answer: HttpAnswer, attempted: str) -> Deletion:
     if answer.status == HTTPStatus.NOT_FOUND:
         return Deletion.MISSING
     codes = error_codes(answer)
-    if answer.status in {400, 405, 501} and _LOCKED not in codes and not _is_throttling(answer, codes):
+    if answer.status in {400, 405, 501} and LOCKED not in codes and not _is_throttling(answer, codes):
         return Deletion.UNSUPPORTED
     raise error_of(answer, attempted)
-
-
-def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
-    """The exception for a manifest that the registry did not take."""
-    if (of_all := _read_only_error(answer, attempted)) is not None:
-        return of_all
-    error = error_of(answer, attempted)
-    missing = not MISSING_CONTENT_CODES.isdisjoint(error.codes)
-    as_500 = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and missing  # distribution, of foreign layers
-    as_501 = answer.status == HTTPStatus.NOT_IMPLEMENTED  # Gitea, of manifests of a form that it does not know
-    held = _LOCKED in error.codes or any(_IMMUTABLE.search(words) for _, words in _errors(answer))
-    is_plain = type(error) is RegistryError or as_500 or as_501
-    if not is_plain and not (held and type(error) is PermissionDeniedError):
-        return error
-    kind = ImmutableTagError if held else MissingReferencedContentError if missing else ManifestRefusedError
-    return _as(kind, error)

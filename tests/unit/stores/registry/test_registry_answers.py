@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.oci import errors
 from tasks.registry_ports import Deletion
 from tasks.stores.hidden_secrets import remember
+from tasks.stores.registry.push_answers import manifest_error_of, opening_error_of, upload_error_of
 from tasks.stores.registry.registry_answers import (
     MAX_REFUSAL_SIZE,
     MAX_RETRY_AFTER,
@@ -20,10 +21,7 @@ from tasks.stores.registry.registry_answers import (
     describe,
     error_codes,
     error_of,
-    manifest_error_of,
-    opening_error_of,
     retry_after,
-    upload_error_of,
 )
 from tasks.stores.registry.transport.http_answers import HttpAnswer
 
