@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from prefect import State
 
-from flows.forms.parameters import VerifyParameters
-from flows.scale import shard_body as s
+from flows.forms.filled_in import filled_in
+from flows.forms.flow_forms import takes
+from flows.forms.shard_parameters import VerifyShardParameters
+from flows.scale.shard_body import run_shard
 from flows.server.own_flow import OF_BATCHES, flow
 from tasks.run_options import RunKind
 
 
 @flow(name="verify-shard", **OF_BATCHES)
-def verify_shard(
-    *,
-    settings: VerifyParameters,
-    run: s.WholeRun,
-    number: s.Number,
-    of: s.Of = 1,
-    repositories: s.Repositories,
-    layouts: s.Layouts = None,
-    listed: s.Listed = None,
-    moment: s.Moment = None,
-) -> State[None] | None:
-    """Verify some repositories of a source, and hand the report to the run that it is a part of.
-
-    Raises:
-        LayoutliftError: as `drive` does.
-    """
-    shard = s.shard_of(run, number, of, repositories, layouts=layouts, listed=listed, moment=moment)
-    return s.run_shard(RunKind.VERIFY, settings.to_options(), shard)
+@takes(VerifyShardParameters)
+def verify_shard(**given: Any) -> State[None] | None:
+    """Verify some repositories of a source, and hand the report to the run that it is a part of."""
+    return run_shard(RunKind.VERIFY, filled_in(VerifyShardParameters, given))

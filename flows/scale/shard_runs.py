@@ -21,8 +21,8 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
 from flows.dashboard.shown_progress import only_noted
+from flows.forms.shard_parameters import told_of
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.running.shards import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -96,18 +96,10 @@ class ShardRuns:
             ConfigurationError: there is no such deployment.
         """
         again = f", again ({attempt})" if attempt else ""
-        part = {"run": shard.run, "number": shard.number, "of": shard.of}
-        parameters = {"settings": self._settings, **part, "repositories": quoted(shard.repositories)}
-        if shard.layouts:
-            parameters["layouts"] = quoted(shard.layouts)
-        if shard.listed is not None:
-            parameters["listed"] = shard.listed
-        if shard.moment is not None:
-            parameters["moment"] = shard.moment
         try:
             started: Any = run_deployment(
                 self._deployment,
-                parameters=parameters,
+                parameters={"settings": self._settings, **told_of(shard)},
                 flow_run_name=f"{self._title}: shard {shard.number} of {self._of}{again}",
                 idempotency_key=f"{shard.run}-{shard.number}-{attempt}",
                 scheduled_time=datetime.now(UTC) + timedelta(seconds=delay),
