@@ -62,14 +62,12 @@ class Logins:
 
 @dataclass(frozen=True, slots=True)
 class CleanupOptions:
-    """What to plan over and how."""
+    """What to plan over and how; `gate` is the target that must hold what goes."""
 
     source: str
     access: BucketAccess = field(default_factory=BucketAccess)
     jobs: int = 16
-    plain_http: bool = False
-    ca_file: str | None = None
-    credentials: Credentials | None = field(default=None, repr=False)
+    gate: TargetOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ class Planner:
 
 @contextmanager
 def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps: bool = True) -> Iterator[Planner]:
-    """Open the source, and the target that is asked where the policy names one; `sweeps` is as in `BlobRules`.
+    """Open the source, and the target that is asked where there is one; `sweeps` is as in `BlobRules`.
 
     Raises:
         ConfigurationError: one of them can't be used.
@@ -142,9 +140,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         stack.callback(close_source, source)
         files = source.open_files()
         readers = stack.enter_context(CallersPool(options.jobs, thread_name_prefix="read"))
-        gate = None
-        if policy.gate is not None:
-            gate = stack.enter_context(open_gate(options, policy.gate, stop, readers.map))
+        gate = stack.enter_context(open_gate(options.gate, options.source, stop, readers.map))
         with let_in(options.source):
             holdings = Holdings(files)
         rules = BlobRules(files.now(), policy.timing, policy.ingest_after, policy.multipart_after, sweeps)
@@ -155,16 +151,20 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
 
 
 @contextmanager
-def open_gate(options: CleanupOptions, target: str, stop: Stop, map_concurrently: MapConcurrently) -> Iterator[Gate]:
-    """The target that must hold what goes.
+def open_gate(
+    target: TargetOptions | None, source: str, stop: Stop, map_concurrently: MapConcurrently
+) -> Iterator[Gate | None]:
+    """The target that must hold what goes from a source, if there is one.
 
     Raises:
         ConfigurationError: `target` is no address.
         AuthenticationError, TransportError: the target does not let us in.
     """
-    asked = TargetOptions(target, options.plain_http, options.ca_file, options.jobs, credentials=options.credentials)
-    with open_target(asked, stop, write=False) as store:
-        yield Gate(store, parse_target(target), own_name(options.source), map_concurrently)
+    if target is None:
+        yield None
+        return
+    with open_target(target, stop, write=False) as store:
+        yield Gate(store, parse_target(target.target), own_name(source), map_concurrently)
 
 
 def policy_choices(policy: Policy, now: float) -> Callable[[str], Choice | None]:
@@ -194,7 +194,7 @@ def make_header(
         limits=policy.limits,
         timing=policy.timing,
         policy=digest,
-        gate=policy.gate,
+        gate=None if options.gate is None else options.gate.target,
         endpoint_url=options.access.endpoint,
         request_payer=options.access.request_payer,
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.course.cleanup_planning import NO_LOGINS
 from tasks.cleanup_applies import CleanerOptions, open_cleaner
-from tasks.cleanup_plans import CleanupOptions, new_plan_id, open_gate, open_plan, whole_name
+from tasks.cleanup_plans import new_plan_id, open_gate, open_plan, whole_name
 from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.limits import LimitCheck
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from flows.forms.cleanup_parameters import ApplyParameters, UndoParameters
     from tasks.cleanup_plans import Logins
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
-    from tasks.operations.cleanup.planning.gate import Gate
     from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
     from tasks.stores.pacing import Stop
 
@@ -83,26 +82,16 @@ def apply_plan(
     access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
     forgets, alone = header.kind is PlanKind.CLEANUP, given.i_am_the_only_writer
     options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
-    asked = CleanupOptions(header.source, access, given.jobs, given.plain_http, given.ca_file, logins.target)
-    with _gate(asked, header.gate, stop) as gate, open_cleaner(options, stop, gate) as cleaner:
+    with (
+        CallersPool(given.jobs, thread_name_prefix="ask") as askers,
+        open_gate(given.to_gate(header.gate, logins.target), header.source, stop, askers.map) as gate,
+        open_cleaner(options, stop, gate) as cleaner,
+    ):
         cleaner.check_clock(header.created)
         cleaner.check_allowed(plan.repositories())
         note_run(RunNote(run, header.source, access.endpoint_url, access.request_payer))
         with closing(cleaner.apply(plan.repositories())) as outcomes:  # also where they can't be shown
             return show(run, outcomes)
-
-
-@contextmanager
-def _gate(asked: CleanupOptions, target: str | None, stop: Stop) -> Iterator[Gate | None]:
-    """What asks the target once more before anything of a repository goes, where one was named."""
-    if target is None:
-        yield None
-        return
-    with (
-        CallersPool(asked.jobs, thread_name_prefix="ask") as askers,
-        open_gate(asked, target, stop, askers.map) as gate,
-    ):
-        yield gate
 
 
 def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: ShowOutcomes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from flows.forms.cleanup_parameters import CleanupPlanParameters, PlanParameters
     from tasks.cleanup_plans import Planner
+    from tasks.endpoints import TargetOptions
     from tasks.operations.cleanup.deciding.choices import Choice
     from tasks.operations.cleanup.deciding.policy import Policy
     from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
@@ -42,10 +42,12 @@ if TYPE_CHECKING:
 NO_LOGINS = Logins()
 
 
-def cleanup_options(given: PlanParameters, logins: Logins = NO_LOGINS) -> CleanupOptions:
+def cleanup_options(
+    given: PlanParameters, gate: TargetOptions | None = None, logins: Logins = NO_LOGINS
+) -> CleanupOptions:
     """The engine's options."""
     access = BucketAccess(given.endpoint_url, given.request_payer, login=logins.bucket)
-    return CleanupOptions(given.source, access, given.jobs, credentials=logins.target)
+    return CleanupOptions(given.source, access, given.jobs, gate)
 
 
 def plan_cleanup(given: CleanupPlanParameters, stop: Stop, show: ShowPlan, logins: Logins = NO_LOGINS) -> bool:
@@ -55,9 +57,8 @@ def plan_cleanup(given: CleanupPlanParameters, stop: Stop, show: ShowPlan, login
         ConfigurationError: the policy or an option is wrong, or the source is not there.
     """
     policy, digest = load_policy(Path(given.policy))
-    if given.gate is not None:
-        policy = replace(policy, gate=given.gate)
-    options = replace(cleanup_options(given, logins), plain_http=given.plain_http, ca_file=given.ca_file)
+    gate = given.to_gate(policy.gate if given.gate is None else given.gate, logins.target)
+    options = cleanup_options(given, gate, logins)
     with open_planner(options, policy, stop) as planner:
         refuse_within(given.source, "--output", given.output)
         now = planner.tools.rules.now

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -136,13 +136,13 @@ def plan_delete(
         ConfigurationError: it is not there, or an option is wrong.
         RefusedError: it has to stay, or it can't be told what is meant.
     """
-    options = replace(cleanup_options(given), plain_http=given.plain_http, ca_file=given.ca_file)
+    options = cleanup_options(given, given.to_gate(given.gate))
     choices = {n.repository: DeleteChoice(n.tag, n.digest, keeps_referrers=given.keep_referrers) for n in named}
 
     def plans(planner: Planner) -> Plans:
         yield plan_meant(named, planner.plans(choices.get))
 
-    return _plan(options, plans, stop, kind=PlanKind.DELETE, gate=given.gate, plan_file=plan_file, show=show)
+    return _plan(options, plans, stop, kind=PlanKind.DELETE, plan_file=plan_file, show=show)
 
 
 def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, show: ShowPlan) -> bool:
@@ -165,7 +165,7 @@ def plan_recover(given: RecoverParameters, plan_file: Path | None, stop: Stop, s
             planner.findings.append(marked_left_out(sum(left_out)))
 
     options = cleanup_options(given)
-    return _plan(options, plans, stop, kind=PlanKind.RECOVER, gate=None, plan_file=plan_file, show=show)
+    return _plan(options, plans, stop, kind=PlanKind.RECOVER, plan_file=plan_file, show=show)
 
 
 def _plan(
@@ -174,11 +174,10 @@ def _plan(
     stop: Stop,
     *,
     kind: PlanKind,
-    gate: str | None,
     plan_file: Path | None,
     show: ShowPlan,
 ) -> bool:
-    policy = Policy((), limits=NO_LIMITS, gate=gate)
+    policy = Policy((), limits=NO_LIMITS)
     with open_planner(options, policy, stop, sweeps=False) as planner:
         header = make_header(options, kind, policy, planner.tools.rules.now)
         return show_and_keep(header, plans(planner), planner.findings, plan_file, show)

@@ -17,7 +17,6 @@ from flows.dashboard.block_types import LayoutSource, RegistryTarget
 from flows.files.mistakes import in_one_line
 from flows.forms.block_names import block_name
 from tasks.cleanup_plans import Logins
-from tasks.endpoints import TargetOptions
 from tasks.oci.errors import ConfigurationError
 from tasks.oci.registry_profiles import RegistryKind
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from prefect.blocks.core import Block
 
     from flows.forms.cleanup_parameters import CleanupParameters
+    from tasks.endpoints import TargetOptions
     from tasks.run_options import RunOptions
 
 _Block = TypeVar("_Block", LayoutSource, RegistryTarget)
@@ -56,9 +56,9 @@ def resolved_cleanup(given: CleanupParameters) -> tuple[CleanupParameters, Login
     """
     source, access = resolved_source(given.source, BucketAccess(given.endpoint_url, given.request_payer))
     places = {"source": source, "endpoint_url": access.endpoint_url, "request_payer": access.request_payer}
-    if given.gate is None:
+    if (named := given.to_gate(given.gate)) is None:
         return given.model_copy(update=places), Logins(access.login)
-    gate = resolved_target(TargetOptions(given.gate, given.plain_http, given.ca_file))
+    gate = resolved_target(named)
     places |= {"gate": gate.target, "plain_http": gate.plain_http, "ca_file": gate.ca_file}
     return given.model_copy(update=places), Logins(access.login, gate.credentials)
 

@@ -13,9 +13,11 @@ from flows.forms import parameter_fields as p
 from flows.forms.block_names import block_name
 from flows.forms.quantities import size_in_bytes, waiting_time
 from flows.forms.source_parameters import Parameters, SourceParameters
+from tasks.endpoints import TargetOptions
 
 if TYPE_CHECKING:
     from tasks.operations.cleanup.values import Limits
+    from tasks.stores.registry.credentials import Credentials
 
 PolicyPath = Annotated[str, Field(description="File with the policy, in YAML; layoutlift cleanup init writes one")]
 GATE = "Registry that must hold whatever goes, as host[:port][/prefix]"
@@ -68,6 +70,20 @@ PlansFolder = Annotated[
 ]
 
 
+class AskingParameters(Parameters):
+    """How to ask the target that must hold what goes."""
+
+    jobs: Readers = 16
+    plain_http: p.PlainHttp = False
+    ca_file: p.CaFile = None
+
+    def to_gate(self, target: str | None, credentials: Credentials | None = None) -> TargetOptions | None:
+        """The same as values of the engine, for this target; None where none is asked."""
+        if target is None:
+            return None
+        return TargetOptions(target, self.plain_http, self.ca_file, self.jobs, credentials=credentials)
+
+
 class PlanParameters(SourceParameters):
     """How plans are made, whatever they are about."""
 
@@ -75,26 +91,21 @@ class PlanParameters(SourceParameters):
     output: Output = None
 
 
-class CleanupPlanParameters(PlanParameters):
+class CleanupPlanParameters(PlanParameters, AskingParameters):
     """Parameters of `cleanup plan`."""
 
     policy: PolicyPath
     gate: GateTarget = None
-    plain_http: p.PlainHttp = False
-    ca_file: p.CaFile = None
 
 
-class ApplyParameters(Parameters):
+class ApplyParameters(AskingParameters):
     """Parameters of `cleanup apply`; limits that are not given are the plan's own."""
 
     i_am_the_only_writer: OnlyWriter = False
-    jobs: Readers = 16
     max_tags: MaxTags = None
     max_percent: MaxPercent = None
     min_tags_left: MinTagsLeft = None
     max_bytes: MaxBytes = None
-    plain_http: p.PlainHttp = False
-    ca_file: p.CaFile = None
 
     def raised(self, limits: Limits) -> Limits:
         """The plan's limits, with those in their place that were given for this run."""
@@ -111,14 +122,12 @@ class UndoParameters(Parameters):
     jobs: Readers = 16
 
 
-class DeleteParameters(PlanParameters):
+class DeleteParameters(PlanParameters, AskingParameters):
     """Parameters of `delete`."""
 
     gate: Annotated[GateTarget, Field(description=GATE)] = None
     keep_referrers: Annotated[bool, Field(description="Leave what refers to it, such as signatures")] = False
     i_am_the_only_writer: OnlyWriter = False
-    plain_http: p.PlainHttp = False
-    ca_file: p.CaFile = None
 
 
 class RecoverParameters(PlanParameters):

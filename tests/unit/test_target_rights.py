@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cleanup_plans import CleanupOptions, open_gate
+from tasks.cleanup_plans import open_gate
 from tasks.endpoints import TargetOptions
 from tasks.oci.digest import Digest
 from tasks.run_options import RunKind
 from tasks.runs import open_run
-from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.pacing import Stop
 from tests.support.checks import check_of_one_tag
 from tests.support.scripted_registry import Answer, Reply, Request, ScriptedRegistry
@@ -53,7 +52,7 @@ def test_a_plan_and_a_verification_need_no_right_to_push(
 
 
 def test_a_gate_needs_no_right_to_push(registry: GuardedRegistry, tmp_path: Path) -> None:
-    options, digest = CleanupOptions(str(tmp_path), BucketAccess(), plain_http=True), Digest.of(b"gone")
-    with open_gate(options, registry.host, Stop(), map) as gate:
+    target, digest = TargetOptions(registry.host, plain_http=True), Digest.of(b"gone")
+    with open_gate(target, str(tmp_path), Stop(), map) as gate:
         assert gate.lacking("app", {digest: 4}).keys() == {digest}
     assert registry.scopes == {"repository:app:pull"}
