@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from tasks.benchmark_values.options import BenchmarkOptions
     from tasks.benchmark_values.paths import PathSpec
     from tasks.operations.benchmark.history import Regression
+    from tasks.stop import Stop
     from tasks.stores.benchmark.result_folder import ResultFolder
-    from tasks.stores.pacing import Stop
 
 logger = logging.getLogger(__name__)
 ENDS_RUN = (InterruptedRunError, StateError)

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.planning.gate import Gate
     from tasks.operations.cleanup.values import RepositoryPlan, Timing
+    from tasks.stop import Stop
     from tasks.stores.bucket.s3_address import BucketAccess
-    from tasks.stores.pacing import Stop
 
 _Item = TypeVar("_Item")
 REPOSITORIES_AT_ONCE = 4

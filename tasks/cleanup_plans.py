@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.planning.limits import LimitCheck
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
     from tasks.stores.registry.credentials import Credentials
 
 NOTHING_FITS = replace(NOTHING_CHOSEN, message="no policy is about any repository of the source")

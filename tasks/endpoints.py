@@ -15,12 +15,13 @@ from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.source.split_source import SplitSource
 from tasks.patience import patience_with_source, patience_with_target
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, is_bucket
 from tasks.stores.directory import mounts
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.directory.watched_process import WatchedProcess
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.source_checks import check_source, no_directory
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
 

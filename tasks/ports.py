@@ -241,23 +241,6 @@ class Target(ManifestResolver, Protocol):
         ...
 
 
-class StopSign(Protocol):
-    """Tells whether the run is to end."""
-
-    @property
-    def requested(self) -> bool:
-        """Whether it is."""
-        ...
-
-    def set(self) -> None:
-        """Have it end."""
-        ...
-
-    def pause(self, seconds: float) -> None:
-        """Wait so long, or until the run is to end."""
-        ...
-
-
 class MetricKind(StrEnum):
     """How a monitoring system has to read the values."""
 

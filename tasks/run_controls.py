@@ -11,7 +11,7 @@ from tasks.operations.running.hold import Hold, Limits
 from tasks.stores.pacing import Pace, RequestGate
 
 if TYPE_CHECKING:
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from tasks.run_options import RunKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.fitting_patterns import FittingPatterns
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.source_survey import RunJob

@@ -21,7 +21,7 @@ from tasks.endpoints import (
     real_path,
     source_identity,
 )
-from tasks.ledger_ports import LedgerPart
+from tasks.ledger.ledger_memory import LedgerPart
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
@@ -36,15 +36,15 @@ from tasks.stores.state.state_directory import made_state_root
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager, ExitStack
 
+    from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.reports.results import TagResult
     from tasks.operations.running.traced_work import Tracer
     from tasks.ports import Shard, Source
     from tasks.run_controls import RunControls
     from tasks.run_options import RunOptions
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
     from tasks.stores.registry.registry_store import RegistryStore
-    from tasks.stores.state.ledger import LedgerStore
     from tasks.stores.state.run_state import RunState
 
 
@@ -111,7 +111,7 @@ def target_of(
 
 def open_records(
     stack: ExitStack, state: RunState, options: RunOptions, run_id: str, only: LedgerPart | None
-) -> tuple[LedgerStore, RunSpool[TagResult]]:
+) -> tuple[Ledger, RunSpool[TagResult]]:
     """What earlier runs did, and where the results of this one go; a report's place is looked at besides."""
     with blamed_on("--state", options.state):
         ledger = state.ledger(run_id, only)
@@ -182,7 +182,7 @@ def known_part(job: RunJob, target: RegistryStore | None) -> LedgerPart | None:
 
 
 def job_at_target(
-    job: RunJob, kind: RunKind, target: RegistryStore | None, ledger: LedgerStore, preparation: Preparation
+    job: RunJob, kind: RunKind, target: RegistryStore | None, ledger: Ledger, preparation: Preparation
 ) -> RunJob:
     """The job with what is known of the target, and what earlier runs brought there, once both are open."""
     if job.only is None:

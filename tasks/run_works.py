@@ -30,7 +30,7 @@ from tasks.stores.zot_storage import served_prefix
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.copying.repository_preparation import Preparation
     from tasks.operations.reports.progress import Progress

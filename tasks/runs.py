@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from tasks.operations.reports.shard_report import ShardSummary
     from tasks.operations.running.batches import Batch
     from tasks.operations.running.source_survey import Survey
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
     from tasks.stores.registry.registry_store import RegistryStore
     from tasks.stores.state.run_spool import RunSpool
     from tasks.stores.state.run_state import RunState

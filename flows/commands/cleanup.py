@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flows.course.cleanup_applying import ShowOutcomes
     from flows.terminal.console import Console
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 
 @click.group(cls=HeadedGroup, short_help="Clean SOURCE up by a policy: plan, apply, undo")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flows.course.cleanup_planning import ShowPlan
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 _apply = click.option("--apply", "applies", is_flag=True, help="Do it, too; without, only the plan is printed")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tasks.benchmark_runs import BenchmarkRun
     from tasks.benchmark_values.options import BenchmarkOptions
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 logger = logging.getLogger(__name__)
 _show: ContextVar[Callable[[BenchmarkRun], None] | None] = ContextVar("layoutlift_show_benchmark", default=None)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.cleanup_plans import Logins
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
     from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
     ShowOutcomes = Callable[[str, Iterable[RepositoryOutcome]], bool]
     """Shows the outcomes of a run as they come, by the run's name; whether nothing was wrong with any."""

@@ -31,7 +31,7 @@ from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes
 from tasks.operations.reports.told_errors import told, told_plainly
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tasks.stores.state.plan_shelf import PlanShelf
 from tasks.stores.state.state_directory import made_state_root
 

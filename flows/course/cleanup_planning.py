@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tasks.operations.cleanup.deciding.policy import Policy
     from tasks.operations.cleanup.values import PlanHeader, RepositoryPlan
     from tasks.ports import Finding
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
     ShowPlan = Callable[[PlanHeader, Iterable[RepositoryPlan], LimitCheck, Sequence[Finding]], None]
     """Shows plans as they are made; each was seen by the check when it comes. Findings are read after the last."""

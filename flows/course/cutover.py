@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tasks.operations.in_step.cutover import Replacement
     from tasks.ports import Source
     from tasks.runs import Run
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 SCHEMA = 1
 

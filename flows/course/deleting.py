@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flows.forms.cleanup_parameters import DeleteParameters, RecoverParameters
     from tasks.cleanup_plans import CleanupOptions, Planner
     from tasks.operations.cleanup.values import RepositoryPlan
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
     Plans = Generator[RepositoryPlan, None, None]
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tasks.operations.running.source_survey import Survey
     from tasks.run_options import RunOptions
     from tasks.runs import Run
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
     Work: TypeAlias = Callable[[Run, Survey], None]
     Publish: TypeAlias = Callable[[Run], None]

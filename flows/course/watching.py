@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from tasks.runs import open_run
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,15 +22,15 @@ from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_har
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.ports import Finding
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess
-from tasks.stores.pacing import Stop
 from tasks.stores.state.state_directory import default_state_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flows.forms.list_parameters import ListParameters
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.work.concurrency import MapConcurrently
     from tasks.ports import Source

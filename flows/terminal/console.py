@@ -25,7 +25,7 @@ from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.shown_text import human_bytes, printable
 from tasks.run_options import RunKind
 from tasks.runs import open_run
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

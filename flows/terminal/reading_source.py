@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tasks.endpoints import open_source
 from tasks.operations.work.concurrency import READS_AT_ONCE
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

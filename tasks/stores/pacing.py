@@ -11,57 +11,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import InterruptedRunError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import BlobContent, Buffer
+    from tasks.stop import Stop
 
 
 CHANGE_SECONDS = 1.0
 """How soon those who wait for their turn notice that the rate has changed."""
 TURN_SECONDS = 0.1
 """How long the turn of one is at most: so long each of all others sends nothing, and proxies cut what is silent."""
-
-
-class Stop:
-    """Tells every worker of a run that it is over; waits through it end early."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def set(self) -> None:
-        """Ask all workers to leave."""
-        self._event.set()
-
-    @property
-    def requested(self) -> bool:
-        """Whether the run is to end."""
-        return self._event.is_set()
-
-    def check(self) -> None:
-        """Leave here if the run is to end.
-
-        Raises:
-            InterruptedRunError: the run is to end.
-        """
-        if self._event.is_set():
-            raise InterruptedRunError("the run was interrupted before this was done")
-
-    def pause(self, seconds: float) -> None:
-        """Wait so long, or until the run is to end."""
-        self._event.wait(seconds)
-
-    def wait(self, seconds: float) -> None:
-        """Wait, or leave as soon as the run is to end.
-
-        Raises:
-            InterruptedRunError: the run is to end.
-        """
-        self._event.wait(seconds)
-        self.check()
 
 
 class Pace:

@@ -32,7 +32,7 @@ from tasks.stores.state.lock_holder import (
 
 if TYPE_CHECKING:
     from tasks.file_ports import FileContent, FileWriter
-    from tasks.ports import StopSign
+    from tasks.stop import Stop
 
 PATH = f"{OWN_FOLDER}/lease"
 SETTLE_SECONDS = 1.0
@@ -52,7 +52,7 @@ class SourceLease:
         SourceWriteError: the source can't be written to.
     """
 
-    def __init__(self, files: FileWriter, run: str, source: str, stop: StopSign) -> None:
+    def __init__(self, files: FileWriter, run: str, source: str, stop: Stop) -> None:
         """Take the lease on `source`, whose files these are, for `run`."""
         self._files = files
         self._stop = stop

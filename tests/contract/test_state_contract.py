@@ -14,12 +14,12 @@ import pytest
 
 from infra.real_parts import SeaweedFS, wait_until
 from tasks.endpoints import open_state
-from tasks.ledger_ports import LedgerEntry, LedgerPart
+from tasks.ledger.ledger_memory import LedgerEntry, LedgerPart
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_client import make_client
-from tasks.stores.pacing import Stop
 from tasks.stores.state import (
     bucket_lock,
     ledger_bucket,

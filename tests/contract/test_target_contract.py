@@ -20,7 +20,8 @@ from tasks.oci.errors import (
 )
 from tasks.ports import BlobArrival, RemoteManifest, Target
 from tasks.registry_ports import Deletion
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer
 from tasks.stores.registry.registry_store import RegistryStore

@@ -16,7 +16,7 @@ from tasks.operations.cleanup.applying import repository_applying
 from tasks.operations.cleanup.deciding.entry_decisions import _Deciding
 from tasks.operations.cleanup.records.journal import TRASH
 from tasks.operations.cleanup.values import Action, Timing
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tests.support.buckets import upload, use_environment
 from tests.support.cleanup_trials import REF_NAME, Cleaning, entries, files_in_bucket, holes
 from tests.support.layouts import LayoutBuilder, random_bytes

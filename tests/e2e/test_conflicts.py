@@ -7,8 +7,8 @@ import pytest
 
 from infra.real_parts import Registry
 from tasks.endpoints import open_state, source_identity
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess
-from tasks.stores.pacing import Stop
 from tests.support.command import Layoutlift, wait_for_words
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView, everything_tagged

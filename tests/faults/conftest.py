@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from infra.real_parts import Registry, ToxicProxy, Toxiproxy
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer

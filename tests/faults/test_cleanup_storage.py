@@ -15,7 +15,7 @@ from tasks.oci.errors import LayoutliftError, SourceWriteError
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import RUNS, TRASH, Journal
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, World, keep_policy, world_of_two
 from tests.support.memory_stores import MemorySource
 

@@ -8,11 +8,11 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tasks import run_works
+from tasks.ledger.ledger import Ledger
 from tasks.operations.copying import tag_planner
 from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.reports.results import RepositoryInventory
 from tasks.operations.work.planning import OnConflict
-from tasks.stores.state.ledger import LedgerStore
 from tests.faults.test_migration_model import TRIALS
 from tests.support.migration_machine import Migrations
 
@@ -36,7 +36,7 @@ def deletes_what_others_moved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spares_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def has_note(inventory: RepositoryInventory, _: str, ledger: LedgerStore, *__: object) -> bool:
+    def has_note(inventory: RepositoryInventory, _: str, ledger: Ledger, *__: object) -> bool:
         noted = ledger.layout(inventory.path)
         return noted is not None and noted.etag != ""
 

@@ -10,9 +10,9 @@ import pytest
 
 from infra.real_parts import Registry, S3Fs, SeaweedFS, ToxicProxy, Toxiproxy, wait_until
 from tasks.oci.errors import LockHeldError, TransportError
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_client import make_client
-from tasks.stores.pacing import Stop
 from tasks.stores.registry import request_retry
 from tasks.stores.registry.registry_store import RegistryStore
 from tasks.stores.state.bucket_lock import BucketLock

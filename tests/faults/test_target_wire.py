@@ -11,7 +11,8 @@ import trustme
 from infra.real_parts import Registry, ZotInPlace
 from tasks.oci.errors import TransferStalledError, TransportError, UntrustedConnectionError
 from tasks.ports import BlobArrival
-from tasks.stores.pacing import Pace, PacedContent, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import Pace, PacedContent
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift

@@ -13,7 +13,7 @@ from tasks.endpoints import TargetOptions, open_target
 from tasks.oci.errors import TargetUnavailableError, TransferStalledError, TransportError
 from tasks.patience import TARGET_TIMEOUT
 from tasks.ports import BlobArrival
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tasks.stores.registry import request_retry, target_outage
 from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.buckets import upload

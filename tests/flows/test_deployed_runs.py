@@ -16,8 +16,8 @@ from infra.real_parts import Registry, wait_until
 from infra.real_parts.prefect_worker import PrefectWorker
 from tasks.run_options import RunKind
 from tasks.run_parts import state_of
+from tasks.stop import Stop
 from tasks.stores.local_parts.server import Server
-from tasks.stores.pacing import Stop
 from tests.support.deployed_runs import ENDED, ROOT, WAIT_SECONDS, DeployedRuns, flow_processes
 from tests.support.layouts import LayoutBuilder
 from tests.support.registry_view import RepositoryView

@@ -22,7 +22,7 @@ from tasks.operations.cleanup.deciding.policy import (
 )
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import Limits, PlanKind, Timing
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 COMMAND = Path(sys.executable).with_name("layoutlift")
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.ledger_ports import LedgerPart
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.ledger_memory import LedgerMemory, LedgerPart
 from tasks.oci.reference import TargetAddress
 from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.operations.choosing.selection import Renames, Selection
@@ -27,10 +28,8 @@ from tasks.operations.work.repository_work import Unit, units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Stop
-from tasks.stores.state.ledger import LedgerStore
-from tasks.stores.state.ledger_memory import LedgerMemory
 from tests.support.memory_stores import MemoryTarget
 
 SOURCE_WAIT = 0.0001
@@ -76,15 +75,15 @@ class Engine:
     wrap: Callable[[Any], Any] = lambda source: source
     stop: Stop = field(default_factory=Stop)
     results: list[TagResult] = field(default_factory=list)
-    ledger: LedgerStore = field(init=False)
+    ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ledger = LedgerStore(self.lines)
+        self.ledger = Ledger(self.lines)
 
     def forget(self) -> None:
         """Have what earlier runs did known no more."""
         self.lines = MemoryLines()
-        self.ledger = LedgerStore(self.lines)
+        self.ledger = Ledger(self.lines)
 
     def copy(self) -> tuple[dict[str, str], set[tuple[str, str]]]:
         """Outcome or error code of each `repository:tag`, and path and code of each finding."""
@@ -114,7 +113,7 @@ class Engine:
     @contextmanager
     def run(self) -> Iterator[TreeRun]:
         source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
-        hands, self.ledger = SpareHands(2), LedgerStore(self.lines)
+        hands, self.ledger = SpareHands(2), Ledger(self.lines)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         address = TargetAddress.parse("registry.example")
         selection = self.selection or Selection.parse(self.include, self.exclude)
@@ -148,7 +147,7 @@ class Engine:
     def one(self, path: str = "app") -> Iterator[TagResult]:
         """The results of one repository, whose units are done one after the other."""
         source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
-        hands, self.ledger = SpareHands(1), LedgerStore(self.lines)
+        hands, self.ledger = SpareHands(1), Ledger(self.lines)
         inventory = enumerate_repository(source, path)
         tools = CopyTools(source, self.target, hands, lambda content: content)
         work = self.work(tools, inventory, path)

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.oci.errors import ShardLostError
 from tasks.ports import Shard
 from tasks.run_options import RunKind
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 
 @dataclass

@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tasks.ledger_ports import LedgerPart
+from tasks.ledger.ledger_memory import LedgerMemory, LedgerPart
 from tasks.oci.errors import RegistryUnavailableError
-from tasks.stores.state.ledger_memory import LedgerMemory
 from tests.support.cleanup_world import Json
 
 

@@ -17,7 +17,8 @@ from unittest import mock
 from flows.course.driving import drive, work_here
 from flows.course.watching import NoWatcher
 from tasks import runs
-from tasks.ledger_ports import LedgerPart
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.ledger_memory import LedgerPart
 from tasks.oci.digest import Digest
 from tasks.oci.errors import IncompleteError, RefusedError
 from tasks.operations.reports.results import TagResult
@@ -26,8 +27,7 @@ from tasks.operations.work.concurrency import CallersPool
 from tasks.ports import Finding
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run
-from tasks.stores.pacing import Stop
-from tasks.stores.state.ledger import LedgerStore
+from tasks.stop import Stop
 from tests.support.cleanup_world import INDEX, MANIFEST, REF_NAME, Artifact, Json, describe
 from tests.support.memory_stores import MemorySource, _Repository
 from tests.support.migration_lives import Death, KilledError, Life, Lines, Meanwhile, Stumble
@@ -235,8 +235,8 @@ class State:
     def lock(self, *_: object) -> Any:
         return nullcontext()
 
-    def ledger(self, _: str, only: LedgerPart | None = None) -> LedgerStore:
-        return LedgerStore(self.lines, "", only)
+    def ledger(self, _: str, only: LedgerPart | None = None) -> Ledger:
+        return Ledger(self.lines, "", only)
 
     def run_folder(self, _: str) -> Path:
         return self.folder / RUN

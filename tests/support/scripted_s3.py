@@ -9,11 +9,11 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
+from tasks.stop import Stop
 from tasks.stores.bucket.layout_bucket import LayoutBucket
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.bucket.s3_versions import VersionedS3Bucket
-from tasks.stores.pacing import Stop
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
 MARKER, INDEX = b'{"imageLayoutVersion":"1.0.0"}', b'{"schemaVersion":2,"manifests":[]}'

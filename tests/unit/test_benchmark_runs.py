@@ -31,8 +31,8 @@ from tasks.oci.errors import (
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.operations.benchmark.data_files import json_lines
 from tasks.operations.benchmark.history import Entry
+from tasks.stop import Stop
 from tasks.stores.benchmark.result_folder import History, ResultFolder
-from tasks.stores.pacing import Stop
 from tests.support.benchmark_facts import about, measured, results
 
 

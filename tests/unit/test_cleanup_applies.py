@@ -18,10 +18,10 @@ from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.applying import old_runs
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
+from tasks.stop import Stop
 from tasks.stores import source_lease
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Stop
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
 from tests.support.buckets import moto_bucket
 from tests.support.cleanup_world import World

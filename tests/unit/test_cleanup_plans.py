@@ -9,8 +9,8 @@ import pytest
 from tasks.cleanup_plans import CleanupOptions, open_planner
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup.deciding.policy import Policy
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess
-from tasks.stores.pacing import Stop
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 from tests.support.scripted_s3 import always, page, refusal, use_program, use_worthless_credentials
 

@@ -12,10 +12,10 @@ from infra.real_parts.waiting import wait_until
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import close_source, open_source, open_state, source_identity
 from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.stop import Stop
 from tasks.stores import source_checks
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.directory import layout_search, mounts
-from tasks.stores.pacing import Stop
 
 
 def enter_writable(source: str) -> None:

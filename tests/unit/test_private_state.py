@@ -14,7 +14,7 @@ from tasks.oci.errors import ConfigurationError
 from tasks.run_options import RunKind
 from tasks.run_parts import state_of
 from tasks.runs import open_run
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tasks.stores.state.cleanup_notes import RunNote, note_run
 from tasks.stores.state.state_directory import default_state_root, made_state_root
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tasks.ledger.ledger import Ledger
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_MANIFEST
@@ -22,8 +23,7 @@ from tasks.operations.work.planning import CopyPolicy
 from tasks.ports import Finding, Shard
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions
-from tasks.stores.pacing import Stop
-from tasks.stores.state.ledger import LedgerStore
+from tasks.stop import Stop
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemorySource, MemoryTarget
 
@@ -87,7 +87,7 @@ def ended(
     fits.absorb(fitting)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
     options = RunOptions("/source", None, include=patterns, shard=shard)
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     ends = RunEnds(kind, source, None, ledger, job=job, log=log, fitting=fits, options=options)
     ends.begin({path: path for path in layouts}, untagged)
     for each in found:
@@ -204,7 +204,7 @@ def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
     index = b'{"schemaVersion":2,"manifests":[{"mediaType":"m","size":2,"digest":"%s",'
     index += b'"annotations":{"org.opencontainers.image.ref.name":"v1"}}]}'
     files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "app/index.json": index % DIGEST.encode()}
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     for known in ("app", brought):
         ledger.note_layout(known, known, "", "settings")
     ledger.note_tag(brought, "v1", DIGEST, "manifest", 0, layout=brought)
@@ -223,7 +223,7 @@ def test_a_layout_that_is_not_chosen_or_came_during_the_run_keeps_the_tags_of_th
     index = b'{"schemaVersion":2,"manifests":[{"mediaType":"m","size":2,"digest":"%s",'
     index += b'"annotations":{"org.opencontainers.image.ref.name":"v1"}}]}'
     files = {"moved/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "moved/index.json": index % DIGEST.encode()}
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     ledger.note_layout("app", "app", "", "settings")
     ledger.note_tag("app", "v1", DIGEST, "manifest", 0, layout="app")
     log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)

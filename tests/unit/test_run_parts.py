@@ -13,7 +13,7 @@ import pytest
 from tasks.run_options import RunKind, RunOptions
 from tasks.run_parts import about_run
 from tasks.runs import open_run
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tests.support.checks import check_of_one_tag
 
 

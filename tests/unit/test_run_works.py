@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks.ledger.ledger import Ledger
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.chosen_tags import plan_selection
@@ -25,10 +26,10 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories, RepositoryState
 from tasks.run_options import RunOptions
 from tasks.run_works import Works
+from tasks.stop import Stop
 from tasks.stores import pacing
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Pace, Stop
-from tasks.stores.state.ledger import LedgerStore
+from tasks.stores.pacing import Pace
 from tests.support.engine import MemoryLines
 from tests.support.layouts import LayoutBuilder, dated_image
 from tests.support.memory_stores import MemoryTarget
@@ -44,7 +45,7 @@ class Runs:
     """Runs of one source and target, each with the ledger of those before."""
 
     def __init__(self, root: Path) -> None:
-        self.source, self.target, self.ledger = LayoutDirectory(root), Target(), LedgerStore(MemoryLines())
+        self.source, self.target, self.ledger = LayoutDirectory(root), Target(), Ledger(MemoryLines())
         self.hands, self.preparation = SpareHands(1), Preparation()
 
     def works(self, options: RunOptions) -> Works:
@@ -212,7 +213,7 @@ def seconds(root: Path, clock: Clock, target: MemoryTarget, kind: str, pace: Pac
     """How long a run takes."""
     source, hands, selection = LayoutDirectory(str(root)), SpareHands(1), Selection.parse()
     options = RunOptions(str(root), None, policy=CopyPolicy(depth=depth))
-    progress, ledger = Progress(), LedgerStore(MemoryLines())
+    progress, ledger = Progress(), Ledger(MemoryLines())
     works = Works(source, options, selection, hands, ledger, Census(), progress, pace, NOT_PREPARED)
     begin: Any = works.check() if kind == "check" else getattr(works, kind)(target)
     inventory = enumerate_repository(source, "app")

@@ -14,7 +14,8 @@ import pytest
 
 from flows.forms.parameters import MigrateParameters
 from tasks.endpoints import TargetOptions
-from tasks.ledger_ports import LedgerPart
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.ledger_memory import LedgerPart
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.choosing.exact_list import ExactList
@@ -24,10 +25,9 @@ from tasks.ports import Shard
 from tasks.run_options import RunKind, RunOptions
 from tasks.run_parts import job_at_target, job_of, known_part
 from tasks.runs import Run, open_run
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tasks.stores.source_checks import refuse_within
 from tasks.stores.state import json_lines
-from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory
 from tests.support.checks import check_of_one_tag
@@ -255,7 +255,7 @@ def test_a_part_of_a_run_reads_of_earlier_runs_what_concerns_its_own_repositorie
     asked: list[LedgerPart | None] = []
     ledger = StateDirectory.ledger
 
-    def watched(state: StateDirectory, run_id: str, only: LedgerPart | None = None) -> LedgerStore:
+    def watched(state: StateDirectory, run_id: str, only: LedgerPart | None = None) -> Ledger:
         asked.append(only)
         return ledger(state, run_id, only)
 
@@ -291,7 +291,7 @@ def test_a_target_that_is_itself_too_deep_for_its_registry_is_said_to_be_so(opti
 def test_every_run_at_a_target_knows_the_layouts_of_earlier_runs_but_a_verification_names_none_as_vanished(
     kind: RunKind, tmp_path: Path
 ) -> None:
-    ledger = LedgerStore(LedgerFolder(tmp_path, "run"))
+    ledger = Ledger(LedgerFolder(tmp_path, "run"))
     ledger.note_layout("app", "app", "", "")
     job = job_at_target(job_of(RunOptions("/source", None)), kind, None, ledger, Preparation())
     assert (list(job.known_layouts()), job.names_vanished) == (["app"], kind is not RunKind.VERIFY)

@@ -11,7 +11,7 @@ from tasks.endpoints import TargetOptions
 from tasks.oci.digest import Digest
 from tasks.run_options import RunKind
 from tasks.runs import open_run
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tests.support.checks import check_of_one_tag
 from tests.support.scripted_registry import Answer, Reply, Request, ScriptedRegistry
 

@@ -11,7 +11,8 @@ from tasks.operations.reports.results import Depth
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tasks.ledger_ports import Ledger, LedgerEntry
+    from tasks.ledger.ledger import Ledger
+    from tasks.ledger.ledger_memory import LedgerEntry
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.work.planning import CopyPolicy

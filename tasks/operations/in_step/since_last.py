@@ -25,7 +25,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger.ledger import Ledger
     from tasks.oci.errors import LayoutliftError
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.results import RepositoryInventory, TagResult

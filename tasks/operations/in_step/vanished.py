@@ -32,7 +32,7 @@ from tasks.registry_ports import Deletion
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger.ledger import Ledger
     from tasks.ports import Buffer, Target
 
 _EMPTY = b"{}"

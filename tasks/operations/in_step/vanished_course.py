@@ -14,7 +14,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger.ledger import Ledger
     from tasks.operations.in_step.vanished import DeletionLimits
     from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
     from tasks.operations.reports.run_log import RunLog

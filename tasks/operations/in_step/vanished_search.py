@@ -16,7 +16,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from tasks.ledger_ports import Ledger
+    from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.ports import Source
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.operations.reports.progress import Progress
     from tasks.operations.reports.results import TagResult
     from tasks.operations.reports.shard_report import ShardSummary
-    from tasks.ports import StopSign
+    from tasks.stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Recorder(Protocol):
 class RunLog:
     """Results, findings and counters of one run; shared by all workers."""
 
-    def __init__(self, recorder: Recorder, progress: Progress, stop: StopSign, *, fail_fast: bool) -> None:
+    def __init__(self, recorder: Recorder, progress: Progress, stop: Stop, *, fail_fast: bool) -> None:
         self._recorder = recorder
         self.progress = progress
         self._stop = stop

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tasks.operations.running.hours import Hours
-    from tasks.ports import StopSign
+    from tasks.stop import Stop
 
 LOOK_SECONDS = 0.5
 
@@ -56,7 +56,7 @@ class Hold:
         self._reason = reason
         self.time.change(is_held=reason is not None)
 
-    def wait(self, stop: StopSign) -> bool:
+    def wait(self, stop: Stop) -> bool:
         """Wait until there is no reason any more, or the run is to end; whether there was anything to wait for."""
         was_held = self._reason is not None
         while self._reason is not None and not stop.requested:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.selection import Renames, Selection
     from tasks.operations.reports.run_log import RunLog
-    from tasks.ports import Source, StopSign
+    from tasks.ports import Source
+    from tasks.stop import Stop
 
 _MAY_BE_LEFT = frozenset({Remark.EMPTY_FOLDER, Remark.NOT_A_LAYOUT})
 """Codes of what may be left of a layout."""
@@ -117,7 +118,7 @@ class Surveyor:
     """Makes the survey of a run; what can't be part of it is noted in the run's log."""
 
     def __init__(
-        self, source: Source, job: RunJob, log: RunLog, stop: StopSign, pool: Executor, *, pauses: Sequence[float]
+        self, source: Source, job: RunJob, log: RunLog, stop: Stop, pool: Executor, *, pauses: Sequence[float]
     ) -> None:
         """After each of `pauses`, in seconds, what could not be read for the moment is looked at again."""
         self._pauses = pauses

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from tasks.operations.running.hold import Hold
     from tasks.operations.work.repository_work import BeginWork
     from tasks.operations.work.spare_hands import SpareHands
-    from tasks.ports import Source, StopSign
+    from tasks.ports import Source
+    from tasks.stop import Stop
 
     Item = TypeVar("Item")
     Done = TypeVar("Done")
@@ -54,7 +55,7 @@ class TreeRun:
         hands: SpareHands,
         *,
         log: RunLog,
-        stop: StopSign,
+        stop: Stop,
         workers: int,
         hold: Hold,
     ) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tasks.oci.errors import LayoutliftError
-    from tasks.ports import StopSign
+    from tasks.stop import Stop
 
     Value = TypeVar("Value")
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 def look_again(
     look: Callable[[list[str]], dict[str, Value | LayoutliftError]],
     paths: list[str],
-    stop: StopSign,
+    stop: Stop,
     pauses: Sequence[float],
 ) -> dict[str, Value | LayoutliftError]:
     """What `look` finds at each path, in their order.

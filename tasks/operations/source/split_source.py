@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.operations.source.named_parts import IndexPart
     from tasks.operations.work.concurrency import MapConcurrently
-    from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader, Source, StopSign
+    from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader, Source
+    from tasks.stop import Stop
 
 _SHOWN = 5
 
@@ -52,7 +53,7 @@ class SplitSource:
     Safe to share.
     """
 
-    def __init__(self, whole: Source, stop: StopSign | None = None, *, layouts: Collection[str] = ()) -> None:
+    def __init__(self, whole: Source, stop: Stop | None = None, *, layouts: Collection[str] = ()) -> None:
         """Take the source that is to be split; nothing is read yet.
 
         With `layouts`, it looks at no others, and does not search for any. Without a `stop` that ends it, nothing is

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.benchmark_values.facts import Cost, Phase
 from tasks.benchmark_values.paths import ORAS_COPY, ORAS_PUSH, Arrives, Origin, Visit, fill
 from tasks.oci.errors import ProgramFailedError, StateError
+from tasks.stop import Stop
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.contents import blobs_of, check_arrived, write_content
 from tasks.stores.benchmark.counting_proxy import CountingProxy
@@ -21,7 +22,6 @@ from tasks.stores.benchmark.mounted_path import MountedPath
 from tasks.stores.benchmark.registry_area import remove_from_registry
 from tasks.stores.benchmark.request_counts import LIST
 from tasks.stores.benchmark.timed_command import TimedCommand
-from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
     from tasks.benchmark_values.cases import Case
+    from tasks.stop import Stop
     from tasks.stores.bucket.s3_address import BucketAddress
-    from tasks.stores.pacing import Stop
 
 _DELETED_AT_ONCE = 1000
 RIGHTS = (

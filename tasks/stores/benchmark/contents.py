@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.benchmark_values.cases import Case
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 _CHUNK = 3 * 1024 * 1024
 

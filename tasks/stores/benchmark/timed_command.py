@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from resource import struct_rusage
     from typing import IO
 
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 LOOK_SECONDS = 0.005
 """How often a folder is looked at for its first byte: that is how exact the time to it is."""

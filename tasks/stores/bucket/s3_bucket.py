@@ -12,6 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from tasks.oci.errors import ContentNotFoundError, SourceError, SourceReadError, SourceUnavailableError, is_transient
 from tasks.ports import BlobStat
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, UPLOAD_MARKERS, objects_of, pages_of, with_all
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
@@ -24,7 +25,7 @@ from tasks.stores.bucket.s3_errors import (
     translated,
 )
 from tasks.stores.bucket.s3_get import plain_get
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.shown_requests import show_repetition
 from tasks.stores.silence import SILENT_SECONDS, Silence
 
@@ -105,9 +106,7 @@ class S3Bucket:
     ) -> None:
         """Messages name objects by their path below the prefix `below`, as those on a mount do."""
         self.is_anonymous = access.anonymous
-        self._below = below
-        self._client = client
-        self._name = name
+        self._client, self._name, self._below = client, name, below
         self._more: dict[str, Any] = {"RequestPayer": "requester"} if access.request_payer else {}
         self._headers = {"x-amz-request-payer": "requester"} if access.request_payer else {}
         self._answered = False

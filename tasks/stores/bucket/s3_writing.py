@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from tasks.stop import Stop
     from tasks.stores.bucket.s3_address import BucketAccess
-    from tasks.stores.pacing import Stop
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")

@@ -36,8 +36,8 @@ from tasks.stores.silence import Silence
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tasks.stop import Stop
     from tasks.stores.directory.mount_patience import Patience
-    from tasks.stores.pacing import Stop
 
 _READS, _CHANGES = "tasks.stores.directory.layout_process", "tasks.stores.directory.writer_process"
 _LOOK_EVERY = 0.5

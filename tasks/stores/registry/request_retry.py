@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.oci.errors import LayoutliftError
-    from tasks.stores.pacing import RequestGate, Stop
+    from tasks.stop import Stop
+    from tasks.stores.pacing import RequestGate
 
 _Value = TypeVar("_Value")
 

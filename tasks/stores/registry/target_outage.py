@@ -15,7 +15,7 @@ from tasks.oci.errors import RegistryError, RegistryUnavailableError, TargetUnav
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 logger = logging.getLogger(__name__)
 

@@ -16,16 +16,16 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from tasks.ledger.ledger_memory import LedgerMemory
 from tasks.oci.errors import StateError
 from tasks.stores.state.json_lines import json_line, parse_json_lines
-from tasks.stores.state.ledger_memory import LedgerMemory
 from tasks.stores.state.line_buffer import LineBuffer
 from tasks.stores.state.run_state import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tasks.ledger_ports import LedgerPart
+    from tasks.ledger.ledger_memory import LedgerPart
     from tasks.stores.state.state_objects import StateObjects, StoredObject
 
 FLUSH_SECONDS = 10.0

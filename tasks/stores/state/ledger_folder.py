@@ -8,8 +8,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from tasks.ledger.ledger_memory import LedgerMemory
 from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines
-from tasks.stores.state.ledger_memory import LedgerMemory
 from tasks.stores.state.run_state import file_name
 from tasks.stores.state.state_errors import as_state_error, state_error
 from tasks.stores.whole_files import whole_or_not_at_all
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tasks.ledger_ports import LedgerPart
+    from tasks.ledger.ledger_memory import LedgerPart
 
 MOST_FILES = 20
 IDLE_SECONDS = 600.0

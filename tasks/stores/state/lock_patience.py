@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from tasks.stores.pacing import Stop
+    from tasks.stop import Stop
 
 LOOK_EVERY = 2.0
 """Seconds between two looks of a short wait."""

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from tasks.ledger_ports import LedgerPart
+    from tasks.ledger.ledger import Ledger
+    from tasks.ledger.ledger_memory import LedgerPart
     from tasks.ports import Shard
-    from tasks.stores.state.ledger import LedgerStore
 
 KEPT_RUNS = 200
 KEPT_SECONDS = 24 * 3600.0
@@ -40,7 +40,7 @@ class RunState(Protocol):
         """
         ...
 
-    def ledger(self, run_id: str, only: LedgerPart | None = None) -> LedgerStore:
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
         """What earlier runs wrote to the target, or a part of it; this run's entries are kept apart, by `run_id`.
 
         Raises:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.ledger.ledger import Ledger
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.state.bucket_lock import BucketLock, seen_locks
-from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_bucket import LedgerBucket
 from tasks.stores.state.lock_group import held_with_others
 from tasks.stores.state.lock_holder import LockHolder
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from tasks.ledger_ports import LedgerPart
+    from tasks.ledger.ledger_memory import LedgerPart
     from tasks.ports import Shard
+    from tasks.stop import Stop
     from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-    from tasks.stores.pacing import Stop
 
 READ_SECONDS = 15.0
 """The objects are small, and a lock is to be renewed well within its expiry."""
@@ -70,9 +70,9 @@ class StateBucket:
             lambda own: seen_locks(self._objects, own),
         )
 
-    def ledger(self, run_id: str, only: LedgerPart | None = None) -> LedgerStore:
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
         """See `RunState.ledger`."""
-        return LedgerStore(LedgerBucket(self._objects, run_id), prefix_of(self._target), only)
+        return Ledger(LedgerBucket(self._objects, run_id), prefix_of(self._target), only)
 
     def run_folder(self, run_id: str) -> Path:
         """See `RunState.run_folder`; it is gone when the process ends."""

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.ledger.ledger import Ledger
 from tasks.stores.home_folder import home_of
-from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.lock_group import held_with_others
 from tasks.stores.state.lock_holder import LockHolder
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
-    from tasks.ledger_ports import LedgerPart
+    from tasks.ledger.ledger_memory import LedgerPart
     from tasks.ports import Shard
 
 logger = logging.getLogger(__name__)
@@ -89,9 +89,9 @@ class StateDirectory:
             lambda own: seen_locks(self.folder, own),
         )
 
-    def ledger(self, run_id: str, only: LedgerPart | None = None) -> LedgerStore:
+    def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
         """See `RunState.ledger`."""
-        return LedgerStore(LedgerFolder(self.folder, run_id), prefix_of(self._target), only)
+        return Ledger(LedgerFolder(self.folder, run_id), prefix_of(self._target), only)
 
 
 def _forget_old_runs(runs: Path) -> None:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from tenacity import RetryCallState
 
+    from tasks.stop import Stop
     from tasks.stores.bucket.s3_address import BucketAddress
-    from tasks.stores.pacing import Stop
 
 _NEEDED = (
     "a state needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects"

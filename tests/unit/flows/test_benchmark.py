@@ -13,7 +13,7 @@ from flows.course.watching import watched_by
 from flows.dashboard import dashboard_limits
 from flows.terminal.console import Console
 from tasks.oci.errors import LockHeldError
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 
 @pytest.fixture(autouse=True)

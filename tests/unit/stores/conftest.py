@@ -5,7 +5,8 @@ from functools import partial
 
 import pytest
 
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.oras_provider import OrasProvider
 from tasks.stores.registry.registry_auth import Authorizer

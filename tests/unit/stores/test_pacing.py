@@ -11,7 +11,8 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError
 from tasks.ports import BlobContent
-from tasks.stores.pacing import Pace, PacedContent, RequestGate, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import Pace, PacedContent, RequestGate
 from tasks.stores.verified_content import CHUNK_SIZE, VerifiedContent
 
 PATIENCE_SECONDS = 30

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tasks.oci.errors import RegistryUnavailableError, TransportError
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry.request_retry import RequestRetry
 from tasks.stores.registry.transport.http_pool import HttpPool
 from tests.support.scripted_registry import Reply, ScriptedRegistry

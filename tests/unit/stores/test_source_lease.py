@@ -7,8 +7,8 @@ from dataclasses import asdict
 import pytest
 
 from tasks.oci.errors import InterruptedRunError, LockHeldError, SourceWriteError
+from tasks.stop import Stop
 from tasks.stores import source_lease
-from tasks.stores.pacing import Stop
 from tasks.stores.source_lease import PATH, SourceLease
 from tasks.stores.state import lock_holder
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder

@@ -8,7 +8,7 @@ import pytest
 from flows.course.cleanup_planning import plan_cleanup
 from flows.forms.cleanup_parameters import CleanupPlanParameters
 from tasks.cleanup_plans import open_plan
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tests.support.layouts import LayoutBuilder
 from tests.support.policies import newest_by_name
 from tests.support.scripted_registry import Answer, Reply, ScriptedRegistry

@@ -16,8 +16,8 @@ from flows.forms.cutover_parameters import CutoverParameters
 from flows.terminal.console import Console
 from tasks.oci.errors import ConfigurationError, RefusedError
 from tasks.runs import Run
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
 
 

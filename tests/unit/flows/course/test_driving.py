@@ -16,7 +16,7 @@ from tasks.operations.running.hold import Hold
 from tasks.operations.work.planning import CopyPolicy
 from tasks.ports import Finding
 from tasks.run_options import RunKind, RunOptions
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 
 def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> None:

@@ -14,8 +14,8 @@ from flows.course.cleanup_applying import apply_plan, undo
 from flows.course.cleanup_planning import plan_cleanup
 from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
 from tasks.oci.errors import InterruptedRunError
+from tasks.stop import Stop
 from tasks.stores.bucket.writable_bucket import BucketWriter
-from tasks.stores.pacing import Stop
 from tasks.stores.source_lease import PATH, SourceLease
 from tests.support.buckets import moto_bucket
 from tests.support.layouts import LayoutBuilder

@@ -20,7 +20,7 @@ from tasks.operations.running.hold import Limits
 from tasks.operations.running.hours import Hours
 from tasks.ports import Shard
 from tasks.run_controls import RunControls
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 HOURS = Hours.parse("22:00-06:00 UTC")
 INSIDE = datetime(2026, 1, 5, 23, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 from flows.forms.list_parameters import ListParameters
 from flows.terminal import reading_source
 from tasks.operations.work.concurrency import map_ahead
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess
-from tasks.stores.pacing import Stop
 
 
 def test_ctrl_c_ends_what_other_threads_read_of_layouts_before_these_are_waited_for(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tasks.ledger.ledger import Ledger
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import RegistryUnavailableError
@@ -28,9 +29,9 @@ from tasks.ports import BlobArrival, BlobContent, Finding, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.run_options import RunOptions
 from tasks.run_works import Works
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Pace, Stop
-from tasks.stores.state.ledger import LedgerStore
+from tasks.stores.pacing import Pace
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
@@ -275,7 +276,7 @@ def test_what_a_killed_run_wrote_is_planned_without_a_backup(tmp_path: Path) -> 
     made.copy()
     made.forget()
     made.ledger.note_coming("app", "v1", image["digest"], layout="app")
-    made.ledger = LedgerStore(made.lines)
+    made.ledger = Ledger(made.lines)
     assert_moves_without_a_backup(made, layout)
 
 

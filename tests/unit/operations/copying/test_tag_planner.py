@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.ledger.ledger import Ledger
 from tasks.oci.codes import Refused
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -23,7 +24,6 @@ from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPl
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH, RepositoryState
-from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemorySource, MemoryTarget
 
@@ -47,7 +47,7 @@ class Noting(MemoryTarget):
         return super().resolve_manifest(repository, reference)
 
 
-def noted_in(ledger: LedgerStore, policy: CopyPolicy | None = None) -> NotedTags:
+def noted_in(ledger: Ledger, policy: CopyPolicy | None = None) -> NotedTags:
     """What is known of the repository `app`, to which the layout of that name goes."""
     return NotedTags(ledger, "app", "app", policy or CopyPolicy())
 
@@ -63,7 +63,7 @@ def planner(
     """One for a repository that has these tags, and that an earlier run may have begun."""
     for tag in tags:
         target.push_manifest("app", tag, RemoteManifest(OLD, IMAGE_INDEX))
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     if started:
         ledger.note_started("app")
         ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="app")
@@ -89,7 +89,7 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
 
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
-    noted, target = noted_in(LedgerStore(MemoryLines())), Noting()
+    noted, target = noted_in(Ledger(MemoryLines())), Noting()
     made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=MADE_BY_A_PUSH)
     assert made.is_new
     noted.note_started()
@@ -101,7 +101,7 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
         def list_tags(self, _: str) -> None:
             return None
 
-    noted, target = noted_in(LedgerStore(MemoryLines())), Silent()
+    noted, target = noted_in(Ledger(MemoryLines())), Silent()
     made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=MADE_BY_A_PUSH)
     assert not made.is_new
 
@@ -181,7 +181,7 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
     files: dict[str, tuple[str, ...]], policy: OnConflict, action: Action, code: str | None
 ) -> None:
     """A mistyped `--rename` leads one layout to where another one's tags are; the source has not moved then."""
-    target, ledger = Noting(), LedgerStore(MemoryLines(), "team")
+    target, ledger = Noting(), Ledger(MemoryLines(), "team")
     target.push_manifest("team/app", "v1", RemoteManifest(OLD, IMAGE_INDEX))
     ledger.note_started("team/app")
     ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="other")
@@ -196,7 +196,7 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
 
 
 def test_a_layout_of_the_repositorys_own_name_is_known_as_the_one_that_brought_a_tag() -> None:
-    ledger = LedgerStore(MemoryLines(), "team")
+    ledger = Ledger(MemoryLines(), "team")
     ledger.note_tag("team/app", "v1", Digest.of(OLD), None, 0, layout="app")
     files = {"app/oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "app/index.json": index_of("v1")}
     own, other = (NotedTags(ledger, "team/app", layout, CopyPolicy()) for layout in ("app", "other"))
@@ -210,7 +210,7 @@ MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 def brought_by(source: MemorySource, layout: str) -> OtherLayouts:
     """What is asked about app:v1, which came from another layout of the source."""
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout=layout)
     return OtherLayouts(source, noted_in(ledger))
 
@@ -264,7 +264,7 @@ def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
 def test_another_layout_is_not_asked_where_the_target_has_what_it_should_or_nothing_of_that_layout(
     noted: bytes, present: bytes | None, action: Action, said: str
 ) -> None:
-    target, ledger = Noting(), LedgerStore(MemoryLines())
+    target, ledger = Noting(), Ledger(MemoryLines())
     ledger.note_started("app")
     ledger.note_tag("app", "v1", Digest.of(noted), None, 0, layout="other")
     if present is not None:
@@ -284,7 +284,7 @@ def test_a_layout_that_is_gone_is_looked_for_once_whatever_tags_it_had() -> None
             self.reads += 1
             return super().read_index(path)
 
-    source, ledger = Counting({}), LedgerStore(MemoryLines())
+    source, ledger = Counting({}), Ledger(MemoryLines())
     for tag in ("v1", "v2"):
         ledger.note_tag("app", tag, Digest.of(OLD), None, 0, layout="other")
     others = OtherLayouts(source, noted_in(ledger))
@@ -304,7 +304,7 @@ class Broken(Noting):
 
 def planned_at(target: Broken, unit: Unit, policy: CopyPolicy) -> dict[str, TagPlan]:
     """What is planned for a unit where any tag may be there."""
-    noted = noted_in(LedgerStore(MemoryLines()), policy)
+    noted = noted_in(Ledger(MemoryLines()), policy)
     return TagPlanner(target, noted, alone(noted), listed=UNLISTED, state=MADE_BY_A_PUSH).plans(unit)
 
 

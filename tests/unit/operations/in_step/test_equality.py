@@ -13,7 +13,7 @@ from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.reports.run_log import RunLog
 from tasks.operations.source.split_source import SplitSource
 from tasks.ports import Finding
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tests.support.memory_stores import MemorySource
 
 MARKER, INDEX = b'{"imageLayoutVersion":"1.0.0"}', b'{"schemaVersion":2,"manifests":[]}'

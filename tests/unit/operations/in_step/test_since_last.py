@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tasks.ledger_ports import LayoutNote
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.ledger_memory import LayoutNote
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, StateError
@@ -32,7 +33,6 @@ from tasks.operations.reports.results import (
 )
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
-from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 
 ONE, TWO = Digest.of(b"one"), Digest.of(b"two")
@@ -135,14 +135,14 @@ def test_a_source_that_was_a_layout_itself_has_not_vanished_while_blobs_are_left
 IMAGE = Unit(Descriptor("application/x", ONE, 3), ("v1",))
 
 
-def remembered(noted: LedgerStore) -> list[tuple[str | None, Depth | None, int]]:
+def remembered(noted: Ledger) -> list[tuple[str | None, Depth | None, int]]:
     results = UnchangedWork(inventory(v1=ONE), "app", "host", noted).execute(IMAGE)
     assert {(str(result.outcome), result.target) for result in results} == {("up_to_date", "host/app:v1")}
     return [(result.tag, result.verified, result.referrers) for result in results]
 
 
 def test_a_layout_that_is_unchanged_is_told_of_as_it_was_proved() -> None:
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     assert remembered(ledger) == [("v1", None, 0)], "of what is not known nothing is said"
     ledger.note_tag("app", "v1", ONE, "blobs", 2, layout="App")
     assert remembered(ledger) == [("v1", Depth.BLOBS, 2)]
@@ -156,7 +156,7 @@ def test_of_a_list_of_referrers_in_an_unchanged_layout_no_tag_is_claimed_at_the_
     """A target with the referrers API has none, and which kind it is was not asked. Its members alone count, as when
     it is migrated or verified.
     """
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     tag = referrers_tag(TWO)
     here = replace(inventory(), referrers={TWO: (IMAGE.descriptor,) * 3})
     for known in (False, True):
@@ -166,7 +166,7 @@ def test_of_a_list_of_referrers_in_an_unchanged_layout_no_tag_is_claimed_at_the_
 
 
 def test_an_untagged_entry_of_an_unchanged_layout_has_a_result_too() -> None:
-    work = UnchangedWork(inventory(), "app", "host", LedgerStore(MemoryLines()))
+    work = UnchangedWork(inventory(), "app", "host", Ledger(MemoryLines()))
     [result] = work.execute(Unit(IMAGE.descriptor, ()))
     assert (result.tag, result.target, work.asks_target) == (None, f"host/app@{ONE}", False)
 
@@ -208,7 +208,7 @@ REFUSED = RefusedEntry("bad", None, None, "invalid_manifest", "no")
 def test_only_a_layout_of_which_all_went_well_in_the_end_is_remembered_as_whole(
     inventory_of: RepositoryInventory, codes: list[str | None], found: list[Finding], is_whole: bool
 ) -> None:
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     work = Work(inventory_of)
     work.codes, work.told = list(codes), found
     made = RememberedWork(work, "app", ledger, "settings", Selection())
@@ -219,7 +219,7 @@ def test_only_a_layout_of_which_all_went_well_in_the_end_is_remembered_as_whole(
 
 
 def test_what_was_skipped_is_not_whole_and_a_plan_notes_nothing() -> None:
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     made = RememberedWork(Work(inventory(v1=ONE)), "app", ledger, None, Selection())
     assert [result.code for result in made.skip(IMAGE, InterruptedRunError("now"))] == ["interrupted"]
     assert made.finish() == []
@@ -239,16 +239,16 @@ def test_what_was_skipped_is_not_whole_and_a_plan_notes_nothing() -> None:
 def test_a_problem_counts_against_a_layout_though_the_run_does_not_reach_its_end(code: str | None, etag: str) -> None:
     """It was killed, or cancelled before all slices were begun: what was not come to is as it was noted."""
     lines = MemoryLines()
-    LedgerStore(lines).note_layout("App", "app", "etag", "settings")
+    Ledger(lines).note_layout("App", "app", "etag", "settings")
     work = Work(inventory(v1=ONE))
     work.codes = [code]
-    RememberedWork(work, "app", LedgerStore(lines), "settings", Selection()).execute(IMAGE)
-    assert LedgerStore(lines).layout("App") == LayoutNote("app", etag, "settings")
+    RememberedWork(work, "app", Ledger(lines), "settings", Selection()).execute(IMAGE)
+    assert Ledger(lines).layout("App") == LayoutNote("app", etag, "settings")
 
 
 def test_a_problem_of_a_layout_that_no_run_was_done_with_or_in_a_plan_notes_nothing() -> None:
     for settings, noted in (("settings", None), (None, LayoutNote("app", "etag", "settings"))):
-        ledger, work = LedgerStore(MemoryLines()), Work(inventory(v1=ONE))
+        ledger, work = Ledger(MemoryLines()), Work(inventory(v1=ONE))
         if noted is not None:
             ledger.note_layout("App", "app", "etag", "settings")
         work.codes = ["conflict"]
@@ -266,7 +266,7 @@ def test_a_note_that_can_not_be_taken_back_is_a_finding_and_costs_no_result() ->
             super().append(line, before_it_is_so=before_it_is_so)
 
     lines, work = Full(), Work(inventory(v1=ONE))
-    ledger = LedgerStore(lines)
+    ledger = Ledger(lines)
     ledger.note_layout("App", "app", "etag", "settings")
     lines.is_full, work.codes = True, ["conflict"]
     made = RememberedWork(work, "app", ledger, "settings", Selection())
@@ -275,7 +275,7 @@ def test_a_note_that_can_not_be_taken_back_is_a_finding_and_costs_no_result() ->
 
 
 def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
-    ledger = LedgerStore(MemoryLines())
+    ledger = Ledger(MemoryLines())
     ledger.note_tag("app", "v1", TWO, None, 0, layout="App")
     for settings in (None, "settings"):
         work = Work(inventory(v1=ONE))
@@ -289,7 +289,7 @@ def test_what_changed_since_the_last_run_is_told_with_what_was_found() -> None:
 @pytest.mark.parametrize("code", ["tag_overwritten", "referrers_copied"])
 def test_what_a_run_has_done_besides_is_no_doubt_about_what_is_there_now(code: str) -> None:
     """A tag of others was overwritten, or a signature came to what was there."""
-    ledger, work = LedgerStore(MemoryLines()), Work(inventory(v1=ONE))
+    ledger, work = Ledger(MemoryLines()), Work(inventory(v1=ONE))
     work.told = [Finding("App", code, "so it was")]
     assert RememberedWork(work, "app", ledger, "settings", Selection()).finish() == work.told
     assert ledger.layout("App") == LayoutNote("app", "etag", "settings")
@@ -300,7 +300,7 @@ def test_a_ledger_that_can_not_be_written_is_a_finding() -> None:
         def append(self, line: dict[str, Any], *, before_it_is_so: bool = False) -> None:
             raise StateError("no space is left")
 
-    [found] = RememberedWork(Work(inventory()), "app", LedgerStore(Full()), "settings", Selection()).finish()
+    [found] = RememberedWork(Work(inventory()), "app", Ledger(Full()), "settings", Selection()).finish()
     assert (found.path, found.code) == ("App", StateError.code)
 
 
@@ -310,7 +310,7 @@ def test_the_mark_of_settings_changes_with_each_of_them() -> None:
     assert settings_mark("app", ("a",), "none") in marks
 
 
-def noted_run(ledger: LedgerStore, layout: str, **tags: Digest) -> None:
+def noted_run(ledger: Ledger, layout: str, **tags: Digest) -> None:
     """A run that brought tags of a layout to the repository `team`, and was done with it."""
     for tag, digest in tags.items():
         ledger.note_tag("team", tag, digest, "manifest", 0, layout=layout)
@@ -326,50 +326,48 @@ def test_a_layout_is_not_unchanged_once_another_one_has_written_its_tags(
     others: dict[str, Digest], unchanged: bool
 ) -> None:
     lines = MemoryLines()
-    noted_run(LedgerStore(lines), "App", v1=ONE)
-    noted_run(LedgerStore(lines), "Web", **others)
-    assert is_unchanged(inventory(v1=ONE), "team", LedgerStore(lines), "settings", Selection()) is unchanged
-    assert not is_unchanged(inventory(v1=ONE), "team", LedgerStore(lines), "other settings", Selection())
-    assert not is_unchanged(inventory(v1=ONE), "team", LedgerStore(MemoryLines()), "settings", Selection())
+    noted_run(Ledger(lines), "App", v1=ONE)
+    noted_run(Ledger(lines), "Web", **others)
+    assert is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "settings", Selection()) is unchanged
+    assert not is_unchanged(inventory(v1=ONE), "team", Ledger(lines), "other settings", Selection())
+    assert not is_unchanged(inventory(v1=ONE), "team", Ledger(MemoryLines()), "settings", Selection())
 
 
 def test_a_layout_is_not_unchanged_once_a_run_of_its_own_that_was_killed_has_moved_its_tags() -> None:
     """The index became again what it had been, so its mark is that of the note; the target has the other digest."""
     lines = MemoryLines()
-    noted_run(LedgerStore(lines), "team", v1=ONE)
-    LedgerStore(lines).note_tag("team", "v1", TWO, None, 0, layout="team")
-    assert not is_unchanged(
-        replace(inventory(v1=ONE), path="team"), "team", LedgerStore(lines), "settings", Selection()
-    )
+    noted_run(Ledger(lines), "team", v1=ONE)
+    Ledger(lines).note_tag("team", "v1", TWO, None, 0, layout="team")
+    assert not is_unchanged(replace(inventory(v1=ONE), path="team"), "team", Ledger(lines), "settings", Selection())
 
 
 def test_a_layout_is_not_unchanged_where_a_run_was_killed_that_was_about_to_move_its_tags() -> None:
     """What is noted after a tag was written is written a moment later: all that such a run left may be its intent."""
     lines = MemoryLines()
-    noted_run(LedgerStore(lines), "App", v1=ONE, latest=ONE)
-    LedgerStore(lines).note_coming("team", "v1", TWO, layout="App")
+    noted_run(Ledger(lines), "App", v1=ONE, latest=ONE)
+    Ledger(lines).note_coming("team", "v1", TWO, layout="App")
     here = inventory(v1=ONE, latest=ONE)
-    assert not is_unchanged(here, "team", LedgerStore(lines), "settings", Selection())
-    assert is_unchanged(here, "team", LedgerStore(lines), "settings", Selection.parse(["App:latest"]))
-    LedgerStore(lines).note_tag("team", "v1", ONE, "manifest", 0, layout="App", found=True)
-    assert is_unchanged(here, "team", LedgerStore(lines), "settings", Selection()), "a later run has looked at it"
+    assert not is_unchanged(here, "team", Ledger(lines), "settings", Selection())
+    assert is_unchanged(here, "team", Ledger(lines), "settings", Selection.parse(["App:latest"]))
+    Ledger(lines).note_tag("team", "v1", ONE, "manifest", 0, layout="App", found=True)
+    assert is_unchanged(here, "team", Ledger(lines), "settings", Selection()), "a later run has looked at it"
 
 
 def test_a_tag_that_is_not_chosen_does_not_make_a_layout_another_one() -> None:
     """A run of everything brought it once; it moved at the source since, and the runs with patterns leave it."""
     lines = MemoryLines()
-    noted_run(LedgerStore(lines), "App", v1=ONE, latest=TWO)
+    noted_run(Ledger(lines), "App", v1=ONE, latest=TWO)
     chosen = Selection.parse(["App:v*"])
-    assert is_unchanged(inventory(v1=ONE, latest=ONE), "team", LedgerStore(lines), "settings", chosen)
-    assert not is_unchanged(inventory(v1=TWO, latest=ONE), "team", LedgerStore(lines), "settings", chosen)
+    assert is_unchanged(inventory(v1=ONE, latest=ONE), "team", Ledger(lines), "settings", chosen)
+    assert not is_unchanged(inventory(v1=TWO, latest=ONE), "team", Ledger(lines), "settings", chosen)
     newest = Selection.parse(newest=Newest(1, NewestBy.NAME))
     other = Digest.of(b"other")
-    assert is_unchanged(inventory(v1=ONE, latest=other), "team", LedgerStore(lines), "settings", newest)
-    assert not is_unchanged(inventory(v1=other, latest=TWO), "team", LedgerStore(lines), "settings", newest)
+    assert is_unchanged(inventory(v1=ONE, latest=other), "team", Ledger(lines), "settings", newest)
+    assert not is_unchanged(inventory(v1=other, latest=TWO), "team", Ledger(lines), "settings", newest)
 
 
 def test_referrers_by_their_tag_come_with_what_is_chosen_and_are_looked_at() -> None:
     lines, signature = MemoryLines(), f"sha256-{ONE.encoded}.sig"
-    noted_run(LedgerStore(lines), "App", v1=ONE, **{signature: TWO})
+    noted_run(Ledger(lines), "App", v1=ONE, **{signature: TWO})
     here = inventory(v1=ONE, **{signature: ONE})
-    assert not is_unchanged(here, "team", LedgerStore(lines), "settings", Selection.parse(["App:v*"]))
+    assert not is_unchanged(here, "team", Ledger(lines), "settings", Selection.parse(["App:v*"]))

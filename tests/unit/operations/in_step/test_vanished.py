@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from tasks.ledger_ports import LayoutNote
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.ledger_memory import LayoutNote
 from tasks.oci.digest import Digest
 from tasks.oci.errors import RegistryError, TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
@@ -15,7 +16,6 @@ from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, V
 from tasks.operations.work import freshness
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
-from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemoryTarget
 
@@ -31,7 +31,7 @@ def push(target: MemoryTarget, tag: str, text: str = "") -> Digest:
 
 def brought(target: MemoryTarget, lines: MemoryLines, *tags: str) -> list[VanishedTag]:
     """Push tags of one digest, as an earlier run did."""
-    ledger = LedgerStore(lines)
+    ledger = Ledger(lines)
     for tag in tags:
         ledger.note_tag("app", tag, push(target, tag), "manifest", 0, layout="app")
     ledger.note_layout("app", "app", "etag", "settings")
@@ -39,7 +39,7 @@ def brought(target: MemoryTarget, lines: MemoryLines, *tags: str) -> list[Vanish
 
 
 def remove(target: MemoryTarget, lines: MemoryLines, *vanished: VanishedTag) -> list[str]:
-    return [finding.code for finding in VanishedRemoval(target, LedgerStore(lines)).execute(vanished, gone={"app"})]
+    return [finding.code for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone={"app"})]
 
 
 @pytest.mark.parametrize("deletes_tags", [True, False])
@@ -49,8 +49,8 @@ def test_other_tags_of_the_digest_stay(deletes_tags: bool) -> None:
     assert remove(target, lines, goes) == ["tag_deleted"]
     assert target.list_tags("app") == {"stays"}
     assert target.resolve_manifest("app", goes.digest) is not None
-    assert set(LedgerStore(lines).tags_of("app")) == {"stays"}
-    assert LedgerStore(lines).layouts() == ["app"]
+    assert set(Ledger(lines).tags_of("app")) == {"stays"}
+    assert Ledger(lines).layouts() == ["app"]
     stand_ins = target._asked("app")
     assert stand_ins.manifests.keys() == {goes.digest}
     assert stand_ins.blobs == ({} if deletes_tags else {Digest.of(b"{}"): b"{}"}), "only where it has to be"
@@ -66,14 +66,14 @@ def test_deleting_by_digest_would_be_noticed_here() -> None:
 def test_a_layout_is_forgotten_with_its_last_tag() -> None:
     target, lines = MemoryTarget(), MemoryLines()
     assert remove(target, lines, *brought(target, lines, "a", "b")) == ["tag_deleted", "tag_deleted"]
-    assert not LedgerStore(lines).layouts()
+    assert not Ledger(lines).layouts()
 
 
 def test_a_layout_that_lost_one_of_its_tags_is_not_remembered_as_whole_if_it_comes_back() -> None:
     target, lines = MemoryTarget(), MemoryLines()
     goes, _ = brought(target, lines, "goes", "stays")
     assert remove(target, lines, goes) == ["tag_deleted"]
-    assert LedgerStore(lines).layout("app") == LayoutNote("app", "", "")
+    assert Ledger(lines).layout("app") == LayoutNote("app", "", "")
     told = (line for line in lines.lines if line.get("etag") == "" or "gone" in line)
     said = ["layout" if "layout" in line else "tag" for line in told]
     assert said == ["layout", "tag"], "before the tag goes: the run may die over it"
@@ -82,12 +82,12 @@ def test_a_layout_that_lost_one_of_its_tags_is_not_remembered_as_whole_if_it_com
 def test_no_layout_of_the_repository_is_remembered_as_whole_once_one_of_its_tags_went() -> None:
     """The other layout lost the tag, too, and may have it again before a run looks at it."""
     target, lines = MemoryTarget(), MemoryLines()
-    LedgerStore(lines).note_layout("other", "app", "etag", "settings")
-    LedgerStore(lines).note_layout("elsewhere", "team", "etag", "settings")
+    Ledger(lines).note_layout("other", "app", "etag", "settings")
+    Ledger(lines).note_layout("elsewhere", "team", "etag", "settings")
     goes, _ = brought(target, lines, "goes", "stays")
     assert remove(target, lines, goes) == ["tag_deleted"]
-    assert LedgerStore(lines).layout("other") == LayoutNote("app", "", "")
-    assert LedgerStore(lines).layout("elsewhere") == LayoutNote("team", "etag", "settings")
+    assert Ledger(lines).layout("other") == LayoutNote("app", "", "")
+    assert Ledger(lines).layout("elsewhere") == LayoutNote("team", "etag", "settings")
 
 
 def test_a_tag_that_others_moved_is_theirs() -> None:
@@ -96,7 +96,7 @@ def test_a_tag_that_others_moved_is_theirs() -> None:
     theirs = push(target, "v1", "theirs")
     assert remove(target, lines, moved) == ["tag_kept"]
     assert target.resolve_manifest("app", "v1") == theirs
-    assert not LedgerStore(lines).tags_of("app")
+    assert not Ledger(lines).tags_of("app")
 
 
 @pytest.mark.parametrize("deletes_tags", [True, False])
@@ -130,8 +130,8 @@ def test_a_target_that_does_not_delete_is_not_changed() -> None:
     assert remove(target, lines, goes) == ["deletion_unsupported"]
     assert target.resolve_manifest("app", "v1") == goes.digest
     assert (target._asked("app").manifests.keys(), target._asked("app").blobs) == ({goes.digest}, {})
-    assert set(LedgerStore(lines).tags_of("app")) == {"v1"}
-    assert LedgerStore(lines).layouts() == ["app"]
+    assert set(Ledger(lines).tags_of("app")) == {"v1"}
+    assert Ledger(lines).layouts() == ["app"]
 
 
 def test_a_tag_that_the_target_holds_is_not_overwritten_to_be_deleted() -> None:
@@ -167,8 +167,8 @@ def test_a_tag_that_is_gone_from_the_target_already_is_forgotten() -> None:
     (goes,) = brought(target, lines, "v1")
     del target._asked("app").tags["v1"]
     assert remove(target, lines, goes) == ["tag_deleted"]
-    assert not LedgerStore(lines).tags_of("app")
-    assert not LedgerStore(lines).layouts()
+    assert not Ledger(lines).tags_of("app")
+    assert not Ledger(lines).layouts()
 
 
 def test_a_tag_that_can_not_be_deleted_after_all_is_put_back() -> None:
@@ -214,7 +214,7 @@ def test_the_blob_of_a_stand_in_is_what_its_descriptor_says() -> None:
 def test_what_became_of_each_tag_is_said_in_their_order_and_with_its_place() -> None:
     target, lines = MemoryTarget("registry.example"), MemoryLines()
     vanished = brought(target, lines, "c", "a", "b")
-    messages = [finding.message for finding in VanishedRemoval(target, LedgerStore(lines)).execute(vanished, gone=())]
+    messages = [finding.message for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone=())]
     assert [message.split()[0] for message in messages] == [f"registry.example/app:{tag}" for tag in "abc"]
 
 
@@ -236,7 +236,7 @@ def test_a_run_that_died_over_a_stand_in_is_finished_by_the_next() -> None:
     assert remove(target, lines, goes) == ["transport"]
     stand_in = target.resolve_manifest("app", "goes")
     assert stand_in != goes.digest
-    assert LedgerStore(lines).tags_of("app")["goes"] == stand_in, "ours to overwrite, should the source have it again"
+    assert Ledger(lines).tags_of("app")["goes"] == stand_in, "ours to overwrite, should the source have it again"
     assert remove(target, lines, goes) == ["tag_deleted"]
     assert target.list_tags("app") == {"stays"}
 
@@ -278,7 +278,7 @@ def test_whichever_answer_is_missing_other_tags_stay_and_the_next_run_ends_it(
         assert target.resolve_manifest("app", "stays") == goes.digest
         assert remove(target, lines, goes) == ["tag_deleted"]
         assert target.list_tags("app") == {"stays"}
-        assert set(LedgerStore(lines).tags_of("app")) == {"stays"}
+        assert set(Ledger(lines).tags_of("app")) == {"stays"}
         at += 1
     assert at > len(CALLS)
 
@@ -296,7 +296,7 @@ def test_what_is_put_back_is_what_was_brought() -> None:
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["deletion_unsupported"]
     assert target.resolve_manifest("app", "v1") == goes.digest
-    assert LedgerStore(lines).brought_to("app", "app") == {"v1": goes.digest}
+    assert Ledger(lines).brought_to("app", "app") == {"v1": goes.digest}
 
 
 def test_what_was_not_brought_is_not_put_back() -> None:
@@ -320,7 +320,7 @@ def test_a_tag_that_can_not_be_put_back_is_not_said_to_be_as_it_was() -> None:
 
     target, lines = GivesNothing(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
-    (told,) = VanishedRemoval(target, LedgerStore(lines)).execute([goes], gone=())
+    (told,) = VanishedRemoval(target, Ledger(lines)).execute([goes], gone=())
     stand_in = target.resolve_manifest("app", "v1")
     assert stand_in != goes.digest
     assert told.message.endswith(f"; it names a stand-in now ({stand_in})")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.ledger.ledger import Ledger
 from tasks.oci.digest import Digest
 from tasks.oci.errors import TargetUnavailableError, TooManyVanishedError
 from tasks.oci.media_types import IMAGE_INDEX
@@ -17,9 +18,8 @@ from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
 from tasks.ports import RemoteManifest
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Stop
-from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 from tests.support.layouts import LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
@@ -54,7 +54,7 @@ class World:
 
     def brought(self, layout: str, *tags: str, found: bool = False, is_whole: bool = True) -> None:
         """Have had a run bring tags, which came to its end if `is_whole`."""
-        ledger = LedgerStore(self.lines)
+        ledger = Ledger(self.lines)
         for tag in tags:
             self.target.push_manifest(layout, tag, MANIFEST)
             ledger.note_tag(layout, tag, Digest.of(MANIFEST.raw), "manifest", 0, layout=layout, found=found)
@@ -64,13 +64,11 @@ class World:
     def course(self, limits: DeletionLimits = NO_LIMITS) -> VanishedCourse:
         self.log = RunLog(Nowhere(), Progress(), self.stop, fail_fast=False)
         return VanishedCourse(
-            self.search(), self.target, LedgerStore(self.lines), log=self.log, limits=limits, wait=self.wait
+            self.search(), self.target, Ledger(self.lines), log=self.log, limits=limits, wait=self.wait
         )
 
     def search(self) -> VanishedSearch:
-        return VanishedSearch(
-            LayoutDirectory(self.root), LedgerStore(self.lines), Selection.parse(), lambda path: path
-        )
+        return VanishedSearch(LayoutDirectory(self.root), Ledger(self.lines), Selection.parse(), lambda path: path)
 
     def deleted(
         self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None
@@ -88,7 +86,7 @@ class World:
 
     @property
     def layouts(self) -> list[str]:
-        return LedgerStore(self.lines).layouts()
+        return Ledger(self.lines).layouts()
 
 
 @pytest.fixture

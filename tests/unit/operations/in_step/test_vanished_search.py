@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.ledger.ledger import Ledger
 from tasks.oci.digest import Digest
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
 from tasks.ports import Finding
-from tasks.stores.state.ledger import LedgerStore
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemorySource
 
@@ -28,7 +28,7 @@ class World:
 
     def __init__(self, **tags: str) -> None:
         self.files: dict[str, bytes] = {}
-        self.ledger = LedgerStore(MemoryLines())
+        self.ledger = Ledger(MemoryLines())
         self.repositories: dict[str, str] = {}
         self.named: dict[str, str] = {}
         self.closed: list[str] = []

@@ -21,7 +21,7 @@ from tasks.operations.reports.results import Outcome, TagResult, Traffic
 from tasks.operations.reports.run_log import MOST_TOLD, RunLog
 from tasks.operations.reports.shard_report import ShardSummary
 from tasks.ports import Finding
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 
 class Forgetful:

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.operations.running.hold import Hold, Limits
 from tasks.operations.running.hours import Hours
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
 

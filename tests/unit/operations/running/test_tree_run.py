@@ -25,8 +25,8 @@ from tasks.operations.running.batches import Slice
 from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.operations.work.repository_work import MOST_TAGS
 from tasks.ports import Finding, IndexFile, RemoteManifest
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Stop
 from tests.support.engine import Engine
 from tests.support.layouts import LayoutBuilder
 from tests.support.memory_stores import MemoryTarget

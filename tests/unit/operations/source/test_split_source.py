@@ -13,8 +13,8 @@ from tasks.operations.source import split_source
 from tasks.operations.source.split_source import SplitSource, layouts_of
 from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.ports import Finding, IndexFile
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Stop
 from tests.support.engine import Engine
 from tests.support.layouts import Descriptor, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget

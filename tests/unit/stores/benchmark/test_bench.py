@@ -14,6 +14,7 @@ from tasks.benchmark_values.options import ContentKind
 from tasks.benchmark_values.paths import Visit
 from tasks.oci.errors import LayoutliftError, ProgramFailedError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
+from tasks.stop import Stop
 from tasks.stores.benchmark import bucket_area, mounted_path
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.bucket_area import BucketArea
@@ -24,7 +25,6 @@ from tasks.stores.benchmark.venues import bucket_venue
 from tasks.stores.bucket.s3_address import BucketAddress
 from tasks.stores.local_parts.processes import ProcessUse
 from tasks.stores.local_parts.waiting import POLL_INTERVAL_SECONDS
-from tasks.stores.pacing import Stop
 
 if TYPE_CHECKING:
     from tasks.stores.benchmark.counting_proxy import CountingProxy

@@ -10,12 +10,12 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from tasks.oci.errors import InterruptedRunError, LockHeldError, RefusedError, SourceError
+from tasks.stop import Stop
 from tasks.stores.benchmark.area_marker import MARKER
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.bucket.s3_address import BucketAddress
 from tasks.stores.bucket.s3_client import ATTEMPTS
 from tasks.stores.bucket.s3_errors import ThrottledError
-from tasks.stores.pacing import Stop
 from tasks.stores.state.lock_holder import LockHolder
 from tests.support.buckets import moto_bucket
 from tests.unit.stores.benchmark.test_remains import a_dead_pid

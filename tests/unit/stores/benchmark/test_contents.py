@@ -8,8 +8,8 @@ import pytest
 from tasks.benchmark_values.cases import parse_case
 from tasks.benchmark_values.options import ContentKind
 from tasks.oci.errors import ContentNotFoundError, DigestMismatchError, StateError
+from tasks.stop import Stop
 from tasks.stores.benchmark.contents import check_arrived, write_content
-from tasks.stores.pacing import Stop
 
 
 @pytest.mark.parametrize("kind", ContentKind)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.errors import InterruptedRunError, ProgramFailedError, StateError
+from tasks.stop import Stop
 from tasks.stores.benchmark import timed_command
 from tasks.stores.benchmark.timed_command import TimedCommand
-from tasks.stores.pacing import Stop
 
 BUSY = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
 

@@ -27,6 +27,7 @@ from tasks.oci.errors import (
     SourceWriteError,
     StateError,
 )
+from tasks.stop import Stop
 from tasks.stores.bucket import s3_bucket, s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
@@ -34,7 +35,6 @@ from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.bucket.s3_errors import NotAdmittedError, UnwrittenError
 from tasks.stores.bucket.s3_writing import KEYS_A_REQUEST, WritableS3Bucket
 from tasks.stores.bucket.writable_bucket import BucketWriter
-from tasks.stores.pacing import Stop
 from tasks.stores.silence import LEAST_FAILURES
 from tasks.stores.state.state_objects import StateObjects
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry

@@ -12,10 +12,10 @@ from botocore.loaders import JSONFileLoader
 from tasks.cleanup_applies import open_writable
 from tasks.endpoints import open_source, open_state, own_name, source_identity
 from tasks.oci.errors import ConfigurationError, SourceUnavailableError, SourceWriteError
+from tasks.stop import Stop
 from tasks.stores.bucket import s3_bucket, s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress, BucketLogin, check_endpoint_url
 from tasks.stores.bucket.s3_client import make_client, make_clients, region_of
-from tasks.stores.pacing import Stop
 from tests.support.layouts import LayoutBuilder
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 from tests.support.scripted_s3 import page, use_program, use_worthless_credentials

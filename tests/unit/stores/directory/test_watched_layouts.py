@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from tasks.oci.errors import InterruptedRunError, SourceError, SourceReadError, SourceUnavailableError
+from tasks.stop import Stop
 from tasks.stores import silence
 from tasks.stores.directory import mounts, watched_process
 from tasks.stores.directory.layout_channel import Channel
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.directory.watched_process import WatchedProcess
-from tasks.stores.pacing import Stop
 from tasks.stores.silence import Silence
 from tests.support.hung_mounts import stopped_process
 from tests.support.layouts import LayoutBuilder

@@ -25,7 +25,8 @@ from tasks.oci.errors import (
     RegistryUnavailableError,
 )
 from tasks.registry_ports import NewRepositories, RepositoryState
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.ecr import EcrRegistry, make_client
 from tasks.stores.registry.oras_provider import OrasProvider

@@ -10,7 +10,8 @@ import pytest
 
 from tasks.oci.errors import ConfigurationError, PermissionDeniedError, RegistryError
 from tasks.registry_ports import NewRepositories
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stop import Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry.credentials import Credentials
 from tasks.stores.registry.harbor import HarborProjects
 from tasks.stores.registry.kept_credentials import KeptCredentials

@@ -20,8 +20,9 @@ from tasks.oci.errors import (
     TargetUnavailableError,
     TransferStalledError,
 )
+from tasks.stop import Stop
 from tasks.stores import silence
-from tasks.stores.pacing import RequestGate, Stop
+from tasks.stores.pacing import RequestGate
 from tasks.stores.registry import request_retry
 from tasks.stores.registry.registry_answers import error_of
 from tasks.stores.registry.request_retry import MAX_ATTEMPTS, TOLD_SECONDS, RequestRetry

@@ -18,7 +18,7 @@ from tasks.oci.errors import (
     TargetUnavailableError,
     UntrustedConnectionError,
 )
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tasks.stores.registry import target_outage
 from tasks.stores.registry.target_outage import TargetOutage
 from tests.support.counting_lock import CountingLock

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from infra.real_parts import wait_until
-from tasks.ledger_ports import LedgerEntry
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.ledger_memory import LedgerEntry, tag_line
 from tasks.oci.errors import StateError
 from tasks.stores.state import ledger_bucket
 from tasks.stores.state.json_lines import json_line
-from tasks.stores.state.ledger import LedgerStore
-from tasks.stores.state.ledger_memory import tag_line
 from tasks.stores.state.state_objects import StoredObject
 from tests.support.memory_objects import MemoryObjects
 
@@ -49,7 +48,7 @@ def test_what_a_shard_writes_late_comes_after_what_was_made_one(monkeypatch: pyt
     monkeypatch.setattr(ledger_bucket, "MOST_OBJECTS", 3)
     objects: Any = MemoryObjects()
 
-    def note(ledger: LedgerStore, tag: str, digest: str, seconds: int) -> None:
+    def note(ledger: Ledger, tag: str, digest: str, seconds: int) -> None:
         monkeypatch.setattr(ledger_bucket.time, "time_ns", lambda: seconds * 1_000_000_000)
         ledger.note_tag("app", tag, digest, None, 0, layout="app")
         ledger.close()
@@ -83,8 +82,8 @@ def test_what_a_shard_whose_clock_is_behind_writes_is_read_though_later_names_we
     assert bucket_ledger(objects, "next").tags_of("app")["late"] == DIGESTS[1]
 
 
-def bucket_ledger(objects: Any, run: str) -> LedgerStore:
-    return LedgerStore(ledger_bucket.LedgerBucket(objects, run))
+def bucket_ledger(objects: Any, run: str) -> Ledger:
+    return Ledger(ledger_bucket.LedgerBucket(objects, run))
 
 
 def noted(objects: Any, count: int) -> None:

@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from tasks.oci.errors import InterruptedRunError, LockHeldError, StateError
-from tasks.stores.pacing import Stop
+from tasks.stop import Stop
 from tasks.stores.state import lock_patience
 from tasks.stores.state.lock_patience import held_within
 

@@ -9,9 +9,9 @@ import pytest
 from botocore import exceptions as sdk
 
 from tasks.oci.errors import ConfigurationError, StateError
+from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_client import make_client
-from tasks.stores.pacing import Stop
 from tasks.stores.state import ledger_bucket, state_bucket
 from tasks.stores.state.state_bucket import StateBucket
 from tasks.stores.state.state_objects import StateObjects

@@ -14,15 +14,22 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import wait_until
-from tasks.ledger_ports import LayoutNote, LedgerEntry, LedgerPart
+from tasks.ledger.ledger import Ledger
+from tasks.ledger.ledger_memory import (
+    LayoutNote,
+    LedgerEntry,
+    LedgerMemory,
+    LedgerPart,
+    at_risk_line,
+    layout_line,
+    tag_line,
+)
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, StateError
 from tasks.stores.state import json_lines, ledger_folder
 from tasks.stores.state.json_lines import JsonLinesWriter
-from tasks.stores.state.ledger import LedgerStore
 from tasks.stores.state.ledger_folder import LedgerFolder
-from tasks.stores.state.ledger_memory import LedgerMemory, at_risk_line, layout_line, tag_line
 
 DIGEST = "sha256:" + "ab" * 32
 OTHER = "sha512:" + "cd" * 64
@@ -30,7 +37,7 @@ MANIFEST = Descriptor("application/vnd.oci.image.manifest.v1+json", Digest(DIGES
 
 
 def opened(folder, run):
-    return LedgerStore(LedgerFolder(folder, run))
+    return Ledger(LedgerFolder(folder, run))
 
 
 def digest_of(ledger, repository, tag):
@@ -363,11 +370,11 @@ def test_of_a_layout_the_last_note_counts(tmp_path):
 @pytest.mark.parametrize("prefix", ["", "mirror"])
 def test_the_layout_that_a_tag_was_noted_from_is_told(tmp_path, prefix):
     repository = f"{prefix}/team/app".strip("/")
-    ledger = LedgerStore(LedgerFolder(tmp_path, "r1"), prefix)
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), prefix)
     ledger.note_tag(repository, "v1", DIGEST, None, 0, layout="team/app")
     ledger.note_tag(repository, "v2", DIGEST, None, 0, layout="Team/App")
     ledger.close()
-    again = LedgerStore(LedgerFolder(tmp_path, "r2"), prefix)
+    again = Ledger(LedgerFolder(tmp_path, "r2"), prefix)
     assert [again.origin(repository, tag) for tag in ("v1", "v2", "v3")] == ["team/app", "Team/App", None]
 
 
@@ -486,10 +493,10 @@ def test_a_file_size_limit_is_a_state_error(tmp_path):
     program = f"""
 import pathlib, resource
 from tasks.oci.errors import StateError
-from tasks.stores.state.ledger import LedgerStore
+from tasks.ledger.ledger import Ledger
 from tasks.stores.state.ledger_folder import LedgerFolder
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-ledger = LedgerStore(LedgerFolder(pathlib.Path({str(tmp_path)!r}), "r1"))
+ledger = Ledger(LedgerFolder(pathlib.Path({str(tmp_path)!r}), "r1"))
 for i in range(100):
     ledger.note_tag("app", f"v{{i}}", {DIGEST!r}, None, 0, layout="app")
 try:
@@ -750,16 +757,16 @@ def test_what_was_found_is_told_from_what_was_brought(tmp_path):
 @pytest.mark.parametrize("prefix", ["", "mirror"])
 def test_a_tag_of_a_renamed_layout_is_not_that_of_another_by_the_new_name(tmp_path, prefix):
     repository = f"{prefix}/team/app".strip("/")
-    ledger = LedgerStore(LedgerFolder(tmp_path, "r1"), prefix)
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), prefix)
     ledger.note_tag(repository, "v1", DIGEST, "manifest", 0, layout="app")
     ledger.note_tag(repository, "v2", DIGEST, "manifest", 0, layout="team/app")
     ledger.close()
-    again = LedgerStore(LedgerFolder(tmp_path, "r2"), prefix)
+    again = Ledger(LedgerFolder(tmp_path, "r2"), prefix)
     assert again.brought_to(repository, "app").keys() == {"v1"}
     assert again.brought_to(repository, "team/app").keys() == {"v2"}
 
 
 def test_the_layout_s_own_name_below_the_prefix_is_not_kept_with_each_tag(tmp_path):
-    ledger = LedgerStore(LedgerFolder(tmp_path, "r1"), "mirror")
+    ledger = Ledger(LedgerFolder(tmp_path, "r1"), "mirror")
     ledger.note_tag("mirror/team/app", "v1", DIGEST, "manifest", 0, layout="team/app")
     assert ledger.entry("mirror/team/app", "v1").origin == ""

@@ -1,6 +1,6 @@
 """What earlier runs wrote to a target: lines of JSON, all of them read at the start.
 
-Losing it costs time, never correctness; so lines that can't be read are passed over.
+It is a memory, never a proof: losing it costs time alone, so lines that can't be read are passed over.
 """
 
 from __future__ import annotations
@@ -9,15 +9,21 @@ import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Protocol
 
-from tasks.ledger_ports import LayoutNote, LedgerEntry
-from tasks.stores.state.ledger_memory import at_risk_line, coming_line, layout_line, origin_of, tag_line
+from tasks.ledger.ledger_memory import (
+    LayoutNote,
+    LedgerEntry,
+    at_risk_line,
+    coming_line,
+    layout_line,
+    origin_of,
+    tag_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.ledger_ports import LedgerPart
+    from tasks.ledger.ledger_memory import LedgerMemory, LedgerPart
     from tasks.oci.descriptor import Descriptor
-    from tasks.stores.state.ledger_memory import LedgerMemory
 
 
 class LedgerLines(Protocol):
@@ -56,8 +62,11 @@ class LedgerLines(Protocol):
         ...
 
 
-class LedgerStore:
-    """See `Ledger`: the entries of all runs, to which this one adds; safe to use from several threads."""
+class Ledger:
+    """What all runs noted of tags and layouts, to which this one adds; safe to use from several threads.
+
+    Whatever notes or forgets something raises `StateError` where the ledger can't be written.
+    """
 
     def __init__(self, lines: LedgerLines, prefix: str = "", only: LedgerPart | None = None) -> None:
         """Read `lines`; `prefix` is the one that repositories of the target have.
@@ -76,22 +85,22 @@ class LedgerStore:
         self._lock = threading.Lock()
 
     def entry(self, repository: str, tag: str) -> LedgerEntry | None:
-        """See `Ledger.entry`."""
+        """What was last noted of a tag, None where nothing was."""
         with self._lock:
             return self._memory.get(repository, tag)
 
     def origin(self, repository: str, tag: str) -> str | None:
-        """See `Ledger.origin`."""
+        """The path of the layout that a tag was noted from, None where nothing was."""
         entry = self.entry(repository, tag)
         return None if entry is None else entry.origin or repository.removeprefix(f"{self._prefix}/")
 
     def was_started(self, repository: str) -> bool:
-        """See `Ledger.was_started`."""
+        """Whether an earlier run may have sent something into the repository."""
         with self._lock:
             return repository in self._memory.started
 
     def note_started(self, repository: str) -> None:
-        """See `Ledger.note_started`."""
+        """Note that something may be sent into the repository from now on."""
         with self._lock:
             if repository not in self._memory.started:
                 self._memory.started.add(repository)
@@ -104,7 +113,7 @@ class LedgerStore:
             self._beginning.discard(repository)
 
     def note_coming(self, repository: str, tag: str, digest: str, *, layout: str) -> None:
-        """See `Ledger.note_coming`."""
+        """Note what is about to be brought to a tag, for the run after one that is killed."""
         origin = origin_of(self._prefix, repository, layout)
         with self._lock:
             known = self._memory.get(repository, tag)
@@ -112,30 +121,30 @@ class LedgerStore:
                 self._lines.append(coming_line(repository, tag, digest, origin), before_it_is_so=True)
 
     def may_have_brought(self, repository: str, tag: str, digest: str, *, layout: str) -> bool:
-        """See `Ledger.may_have_brought`."""
+        """Whether an earlier run was about to bring this from that layout, and did not live to note the end."""
         coming = (digest, origin_of(self._prefix, repository, layout))
         with self._lock:
             return coming in self._memory.coming.get(f"{repository}:{tag}", ())
 
     def is_coming(self, repository: str, tag: str) -> bool:
-        """See `Ledger.is_coming`."""
+        """Whether an earlier run was about to bring something to a tag, and did not live to note the end."""
         with self._lock:
             return self._memory.is_coming(repository, tag)
 
     def note_at_risk(self, repository: str, manifest: Descriptor) -> None:
-        """See `Ledger.note_at_risk`."""
+        """Note a manifest that the target may let go with its tag, which is moved next."""
         with self._lock:
             if self._memory.put_at_risk(repository, manifest):
                 self._lines.append(at_risk_line(repository, manifest), before_it_is_so=True)
 
     def note_kept(self, repository: str, digest: str) -> None:
-        """See `Ledger.note_kept`."""
+        """Note that a manifest that was at risk is at the target."""
         with self._lock:
             if self._memory.take_from_risk(repository, digest):
                 self._lines.append({"repository": repository, "kept": digest})
 
     def at_risk(self, repository: str) -> list[Descriptor]:
-        """See `Ledger.at_risk`."""
+        """The manifests that were noted as at risk, and not as kept."""
         with self._lock:
             return list(self._memory.at_risk.get(repository, {}).values())
 
@@ -151,7 +160,13 @@ class LedgerStore:
         found: bool = False,
         referrers_mark: int = 0,
     ) -> None:
-        """See `Ledger.note_tag`; one that was only `found` was brought by a run where that is known already."""
+        """Note a tag that the target has as the layout of that path does, brought or only `found` there.
+
+        One that was only `found` was brought by a run where that is known already.
+
+        Raises:
+            InvalidDigestError: `digest` is none.
+        """
         with self._lock:
             known = self._memory.get(repository, tag)
             only_found = found and (known is None or known.found or known.digest != digest)
@@ -162,11 +177,11 @@ class LedgerStore:
                 self._lines.append(tag_line(repository, tag, entry))
 
     def tags_of(self, repository: str, layout: str | None = None) -> dict[str, str]:
-        """See `Ledger.tags_of`."""
+        """The digests that were written last to tags that earlier runs noted, by tag; of one layout, or of all."""
         return {tag: entry.digest for tag, entry in self._entries_of(repository, layout)}
 
     def brought_to(self, repository: str, layout: str) -> dict[str, str]:
-        """See `Ledger.brought_to`."""
+        """Those of `tags_of` a layout that runs brought, and did not only find there."""
         return {tag: entry.digest for tag, entry in self._entries_of(repository, layout) if not entry.found}
 
     def _entries_of(self, repository: str, layout: str | None) -> list[tuple[str, LedgerEntry]]:
@@ -184,29 +199,29 @@ class LedgerStore:
         ]
 
     def forget_tag(self, repository: str, tag: str) -> None:
-        """See `Ledger.forget_tag`."""
+        """Note that a tag is not at the target any more."""
         with self._lock:
             if self._memory.drop(repository, tag):
                 self._lines.append({"repository": repository, "tag": tag, "gone": True})
 
     def forget_layout(self, path: str) -> None:
-        """See `Ledger.forget_layout`."""
+        """Note that a layout is gone from both sides."""
         with self._lock:
             if self._memory.layouts.pop(path, None) is not None:
                 self._lines.append({"gone": path})
 
     def layout(self, path: str) -> LayoutNote | None:
-        """See `Ledger.layout`."""
+        """What was last noted of a layout of the source, None where nothing was."""
         with self._lock:
             return self._memory.layouts.get(path)
 
     def layouts(self) -> list[str]:
-        """See `Ledger.layouts`."""
+        """All layouts that were ever migrated, by path."""
         with self._lock:
             return list(self._memory.layouts)
 
     def note_layout(self, path: str, repository: str, etag: str, settings: str) -> None:
-        """See `Ledger.note_layout`."""
+        """Note that everything selected of a layout is at the target, or with an empty `etag` that it is not."""
         note = LayoutNote(repository, etag, settings)
         with self._lock:
             if self._memory.layouts.get(path) != note:

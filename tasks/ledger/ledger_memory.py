@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tasks.ledger_ports import LayoutNote, LedgerEntry
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDescriptorError, InvalidDigestError
@@ -13,14 +13,49 @@ from tasks.oci.errors import InvalidDescriptorError, InvalidDigestError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.ledger_ports import LedgerPart
-
 _DEPTHS = (None, "manifest", "blobs", "content")
 _ALGORITHMS = {32: "sha256", 64: "sha512"}
 _MOST_REFERRERS = 0xFFFFFF
 _ORIGIN, _MARK, _HEAD = 4, 8, 12
 _MOST_MARK = 0xFFFFFFFF
 _FOUND = 0x80
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What a run wrote under a tag: digest, the depth at which it was verified, how many referrers it has.
+
+    `referrers_mark` is a checksum of 32 bits that says which they were at the source, 0 where nobody noted it.
+    `origin` is the layout's path where the repository's name does not tell it. What was `found` equal at the target
+    was not brought by any run.
+    """
+
+    digest: str
+    verified: str | None = None
+    referrers: int = 0
+    origin: str = ""
+    found: bool = False
+    referrers_mark: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutNote:
+    """Where a layout of the source went, and the mark of its index when all of it was there; empty otherwise.
+
+    `settings` is the mark of the options under which that was so.
+    """
+
+    repository: str
+    etag: str
+    settings: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPart:
+    """What of a ledger is about some layouts of the source, by path, and the repositories that they go to."""
+
+    layouts: frozenset[str]
+    repositories: frozenset[str]
 
 
 def origin_of(prefix: str, repository: str, layout: str) -> str:
