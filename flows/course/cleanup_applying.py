@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flows.forms.cleanup_parameters import ApplyParameters, UndoParameters
     from tasks.cleanup_plans import Logins
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
-    from tasks.operations.cleanup.values import Limits, PlanHeader, RepositoryPlan
+    from tasks.operations.cleanup.values import PlanHeader, PlanLimits, RepositoryPlan
     from tasks.stop import Stop
 
     ShowOutcomes = Callable[[str, Iterable[RepositoryOutcome]], bool]
@@ -50,7 +50,7 @@ class CheckedPlan:
             yield from plan.repositories()
 
 
-def check_limits(path: Path, raised: Callable[[Limits], Limits]) -> CheckedPlan:
+def check_limits(path: Path, raised: Callable[[PlanLimits], PlanLimits]) -> CheckedPlan:
     """See that a plan keeps within its limits, as far as they are not raised for this run.
 
     Raises:

@@ -16,7 +16,7 @@ from flows.course.driving import drive, work_here
 from flows.forms.quantities import seconds
 from tasks.endpoints import close_source, open_source, own_name
 from tasks.oci.errors import IncompleteError, InterruptedRunError, InvalidLayoutError, RefusedError, SourceError
-from tasks.operations.in_step.cutover import (
+from tasks.operations.in_step.replacements import (
     OLD_REFERENCE,
     refuse_changes,
     refuse_shared_names,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from flows.forms.cutover_parameters import CutoverParameters
     from flows.terminal.console import Console
     from tasks.operations.choosing.selection import Selection
-    from tasks.operations.in_step.cutover import Replacement
+    from tasks.operations.in_step.replacements import Replacement
     from tasks.ports import Source
     from tasks.runs import Run
     from tasks.stop import Stop

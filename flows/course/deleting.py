@@ -15,7 +15,7 @@ from tasks.oci.errors import ConfigurationError, InvalidDigestError, RefusedErro
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import Policy
 from tasks.operations.cleanup.planning.recovering import marked_left_out, plan_recovery
-from tasks.operations.cleanup.values import Limits, PlanKind
+from tasks.operations.cleanup.values import PlanKind, PlanLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Plans = Generator[RepositoryPlan, None, None]
 
-NO_LIMITS = Limits(max_percent=None, min_tags_left=None)
+NO_LIMITS = PlanLimits(max_percent=None, min_tags_left=None)
 """Who names what is to go has said how much that is."""
 
 

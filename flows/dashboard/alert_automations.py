@@ -46,7 +46,7 @@ _AS_WORDS = "|replace('&', '&amp;')|replace('<', '&lt;')|replace('>', '&gt;')"
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Recipient:
     """Somebody to tell: through which block, and what is written for it."""
 
     block: UUID
@@ -68,7 +68,7 @@ def _in_words(template: str) -> str:
 
 def apply(file: AlertsFile) -> list[str]:
     """Have the server do what the file says and nothing else of ours; the names of the automations."""
-    told = {channel.name: _Told(_saved_block(channel), channel.kind) for channel in file.channels}
+    told = {channel.name: _Recipient(_saved_block(channel), channel.kind) for channel in file.channels}
     wanted = list(_automations(file, told))
     with get_client(sync_client=True) as client:
         old = [each.id for each in _ours(client)]
@@ -120,7 +120,7 @@ def _block(channel: Channel) -> NotificationBlock:
     )
 
 
-def _automations(file: AlertsFile, told: Mapping[str, _Told]) -> Iterator[Automation]:
+def _automations(file: AlertsFile, told: Mapping[str, _Recipient]) -> Iterator[Automation]:
     alerts = file.alerts
     if alerts.failed:
         failed = _became(_FAILURES, FLOWS)
@@ -143,7 +143,7 @@ def _automations(file: AlertsFile, told: Mapping[str, _Told]) -> Iterator[Automa
         yield _automation("no success", silence, said, [told[name] for name in alerts.no_success.channels])
 
 
-def _automation(name: str, trigger: EventTrigger, said: tuple[str, str], told: list[_Told]) -> Automation:
+def _automation(name: str, trigger: EventTrigger, said: tuple[str, str], told: list[_Recipient]) -> Automation:
     return Automation(name=f"{PREFIX}{name}", trigger=trigger, actions=[each.of(*said) for each in told])
 
 

@@ -58,7 +58,7 @@ def _limits(name: str, value: object) -> LiveLimits:
         raise ConfigurationError(f"Prefect's variable {name}: {in_one_line(error, 'the value')}") from None
 
 
-class _Told(Pause):
+class _ToldPause(Pause):
     """A pause of which the server knows all that it has to; a block around another one tells it nothing more."""
 
 
@@ -81,7 +81,7 @@ def ended_by_a_pause(end: Callable[[], None]) -> Iterator[None]:
     try:
         with every(LOOK_EVERY, look, name="pause"):
             yield
-    except _Told:
+    except _ToldPause:
         raise
     except (LayoutliftError, Pause):  # what came of being told to end, and the latter where Prefect noticed it first
         _raise_if_paused(context)
@@ -105,4 +105,4 @@ def _raise_if_paused(context: FlowRunContext) -> None:
         ended = State(type=StateType.CANCELLED, message="the run that it is a part of was paused")
         with only_noted():
             get_client(sync_client=True).set_flow_run_state(run.id, ended, force=True)
-    raise _Told(state=state)
+    raise _ToldPause(state=state)

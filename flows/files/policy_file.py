@@ -27,7 +27,7 @@ from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.deciding import policy as engine
 from tasks.operations.cleanup.deciding.policy import OtherTags, Per, Period, Referrers
 from tasks.operations.cleanup.deciding.retention import human_duration
-from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
+from tasks.operations.cleanup.values import PlanLimits, QuarantineMode, Timing
 
 
 class _Fields(BaseModel):
@@ -217,7 +217,7 @@ class PolicyFile(_Fields):
             policies=tuple(self._policy(fields) for fields in self.policies),
             protected_digests=listed | {Digest(text) for text in self.protect.digests},
             timing=Timing(self.blobs.grace, self.quarantine.hold, self.quarantine.mode),
-            limits=Limits(**self.limits.model_dump()),
+            limits=PlanLimits(**self.limits.model_dump()),
             ingest_after=self.blobs.ingest_after,
             multipart_after=self.blobs.multipart_after,
             gate=None if self.migrated_only is False else self.target,

@@ -16,7 +16,7 @@ from flows.forms.source_parameters import Parameters, SourceParameters
 from tasks.endpoints import TargetOptions
 
 if TYPE_CHECKING:
-    from tasks.operations.cleanup.values import Limits
+    from tasks.operations.cleanup.values import PlanLimits
     from tasks.stores.registry.credentials import Credentials
 
 PolicyPath = Annotated[str, Field(description="File with the policy, in YAML; layoutlift cleanup init writes one")]
@@ -107,7 +107,7 @@ class ApplyParameters(AskingParameters):
     min_tags_left: MinTagsLeft = None
     max_bytes: MaxBytes = None
 
-    def raised(self, limits: Limits) -> Limits:
+    def raised(self, limits: PlanLimits) -> PlanLimits:
         """The plan's limits, with those in their place that were given for this run."""
         given = {name: getattr(self, name) for name in asdict(limits)}
         return replace(limits, **{name: value for name, value in given.items() if value is not None})

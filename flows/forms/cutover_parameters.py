@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from flows.forms.parameters import ComparingParameters
 from flows.forms.quantities import waiting_time
-from tasks.operations.in_step.cutover import OLD_REFERENCE, check_template
+from tasks.operations.in_step.replacements import OLD_REFERENCE, check_template
 
 FrozenFor = Annotated[
     str,

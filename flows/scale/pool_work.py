@@ -12,7 +12,7 @@ import httpx
 
 from flows.scale.shard_runs import Seen, ShardRuns
 from tasks.oci.errors import ConfigurationError, ShardLostError
-from tasks.operations.running.shard_watch import GONE, ShardWatch, Step
+from tasks.operations.running.shard_watch import GONE, ShardStep, ShardWatch
 from tasks.stores.hidden_secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -102,9 +102,9 @@ class _Pool:
             if state not in {GONE, "SCHEDULED", "PENDING"}:
                 self._attended = time.monotonic()
             step = watch.next_step(state, sign, time.monotonic())
-            if step is Step.GATHER:
+            if step is ShardStep.GATHER:
                 self._gather(shard, watch, message)
-            elif step is Step.AGAIN:
+            elif step is ShardStep.AGAIN:
                 self._again(shard, watch, _why_again(state, message))
         if time.monotonic() - self._attended > UNATTENDED_SECONDS:
             self._attended = time.monotonic()  # and told again when as much time has passed

@@ -16,7 +16,7 @@ from tasks.operations.choosing.tag_order import name_key
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
 from tasks.operations.cleanup.planning.space_later import space_from
-from tasks.operations.cleanup.values import Action, PlanKind, totals_of
+from tasks.operations.cleanup.values import CleanupAction, PlanKind, totals_of
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes, printable
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NOTHING_TO_RECOVER = "nothing to recover was found"
 _LAST_DAY = datetime.max.replace(tzinfo=UTC).timestamp()
 """What a policy says may be longer than any calendar."""
-_SIGNS = {Action.KEEP: "keep", Action.DELETE: "delete", Action.ADD: "add"}
+_SIGNS = {CleanupAction.KEEP: "keep", CleanupAction.DELETE: "delete", CleanupAction.ADD: "add"}
 
 
 def print_plan(
@@ -134,7 +134,7 @@ def _print_repository(plan: RepositoryPlan, header: PlanHeader, first: float | N
     if plan.refused is not None:
         click.echo(printable(f"! {plan.path}: left alone: {plan.refused.message} ({plan.refused.code})"))
         return
-    for tag in sorted(_told(plan.tags), key=lambda tag: (tag.action is Action.KEEP, name_key(tag.tag))):
+    for tag in sorted(_told(plan.tags), key=lambda tag: (tag.action is CleanupAction.KEEP, name_key(tag.tag))):
         click.echo(f"{_SIGNS[tag.action]:<7}{printable(f'{plan.path}:{tag.tag}')}\t{printable(tag.reason)}")
     untagged = sum(entry.tag is None for entry in plan.removals)
     counts = _content_counts(plan)
@@ -145,7 +145,7 @@ def _print_repository(plan: RepositoryPlan, header: PlanHeader, first: float | N
     if counts:
         click.echo(printable(f"       {plan.path}: {'; '.join(counts)}"))
     for file in plan.files:
-        if file.action is Action.DELETE:
+        if file.action is CleanupAction.DELETE:
             click.echo(f"delete {printable(f'{plan.path}/{file.name}')}\t{file.kind}: {file.reason}")
     for finding in plan.findings:
         click.echo(printable(f"       {plan.path}: {finding.message} ({finding.code})"))
@@ -157,16 +157,16 @@ def _told(tags: Sequence[TagDecision]) -> Sequence[TagDecision]:
     """All tags; where one thing was named, those of its content."""
     if all(tag.reason != NOT_NAMED for tag in tags):
         return tags
-    going = {tag.digest for tag in tags if tag.action is Action.DELETE}
+    going = {tag.digest for tag in tags if tag.action is CleanupAction.DELETE}
     return [tag for tag in tags if tag.digest in going]
 
 
 def _content_counts(plan: RepositoryPlan) -> list[str]:
     words = {
-        Action.MARK: "marked as unreferenced",
-        Action.QUARANTINE: "into the quarantine",
-        Action.RESTORE: "back from the quarantine",
-        Action.PURGE: "gone for good",
+        CleanupAction.MARK: "marked as unreferenced",
+        CleanupAction.QUARANTINE: "into the quarantine",
+        CleanupAction.RESTORE: "back from the quarantine",
+        CleanupAction.PURGE: "gone for good",
     }
     counts = Counter([*(blob.action for blob in plan.blobs), *(held.action for held in plan.quarantined)])
     return [f"{counted(counts[action], 'blob')} {text}" for action, text in words.items() if counts[action]]

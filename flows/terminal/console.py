@@ -203,13 +203,13 @@ def print_problems(results: Iterable[TagResult], findings: Collection[Finding]) 
     told = chain(
         _tags_told(results, untold),
         (
-            _Told(is_harmful(f), "found", f.path, f.message, f.code, "repository")
+            _ProblemLine(is_harmful(f), "found", f.path, f.message, f.code, "repository")
             for f in findings
             if f.code not in _SAID_OF_EACH_TAG or (f.path, f.code, f.message) in untold
         ),
     )
     tally = _Tally()
-    shown = nsmallest(SHOWN_FAILURES, tally.of(_left_together(told)), key=_Told.rank)
+    shown = nsmallest(SHOWN_FAILURES, tally.of(_left_together(told)), key=_ProblemLine.rank)
     for each in shown:
         click.echo(f"  ! {printable(each.line)} ({each.code})")
     if more := tally.number - sum(each.number for each in shown):
@@ -217,15 +217,15 @@ def print_problems(results: Iterable[TagResult], findings: Collection[Finding]) 
     print_advice(sorted(tally.codes, key=lambda code: tally.codes[code]), err=False)
 
 
-def _tags_told(results: Iterable[TagResult], untold: set[tuple[str, str, str]]) -> Iterator[_Told]:
+def _tags_told(results: Iterable[TagResult], untold: set[tuple[str, str, str]]) -> Iterator[_ProblemLine]:
     """A line for each tag; what it says is taken from what is `untold`."""
     for r in results:
         untold.discard((r.repository, r.code or "", r.message or ""))
-        yield _Told(r.is_problem, str(r.outcome), r.place, r.message, r.code)
+        yield _ProblemLine(r.is_problem, str(r.outcome), r.place, r.message, r.code)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _ProblemLine:
     """A line on what is wrong with one tag or repository, or with several."""
 
     is_problem: bool
@@ -254,7 +254,7 @@ class _Tally:
         self.number = 0
         self.codes: dict[str | None, tuple[_Rank, int]] = {}
 
-    def of(self, told: Iterable[_Told]) -> Iterator[_Told]:
+    def of(self, told: Iterable[_ProblemLine]) -> Iterator[_ProblemLine]:
         """Count each on its way."""
         for each in told:
             place = each.rank(), self.number
@@ -263,9 +263,9 @@ class _Tally:
             yield each
 
 
-def _left_together(told: Iterable[_Told]) -> Iterator[_Told]:
+def _left_together(told: Iterable[_ProblemLine]) -> Iterator[_ProblemLine]:
     """A line for each, but one for all that the run did not get to for one reason."""
-    left: dict[tuple[str, str | None, str | None], _Told] = {}
+    left: dict[tuple[str, str | None, str | None], _ProblemLine] = {}
     numbers: Counter[tuple[str, str | None, str | None]] = Counter()
     for each in told:
         if each.code in RUN_WIDE:

@@ -15,7 +15,7 @@ from infra.real_parts import SeaweedFS
 from tasks.operations.cleanup.applying import repository_applying
 from tasks.operations.cleanup.deciding.entry_decisions import _Deciding
 from tasks.operations.cleanup.records.journal import TRASH
-from tasks.operations.cleanup.values import Action, Timing
+from tasks.operations.cleanup.values import CleanupAction, Timing
 from tasks.stop import Stop
 from tests.support.buckets import upload, use_environment
 from tests.support.cleanup_trials import REF_NAME, Cleaning, entries, files_in_bucket, holes
@@ -93,7 +93,7 @@ def test_a_process_that_dies_after_its_first_step_leaves_no_hole(
     first = repository_applying._Applying._edit
 
     def sweep(work: repository_applying._Applying) -> None:
-        going = [blob for blob in work.plan.blobs if blob.action is not Action.KEEP]
+        going = [blob for blob in work.plan.blobs if blob.action is not CleanupAction.KEEP]
         files = [work._files.stat_file(f"{LAYOUT}/blobs/{blob.digest.replace(':', '/')}") for blob in going]
         work._files.hide_files([file for file in files if file], f"{TRASH}/{work.tools.journal.run}")
 

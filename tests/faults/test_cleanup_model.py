@@ -19,7 +19,7 @@ from tasks.operations.cleanup.applying.apply_tools import ApplyTools, Repository
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.records.journal import TRASH
 from tasks.operations.cleanup.records.marks import read_marks
-from tasks.operations.cleanup.values import Action, IndexEntry, QuarantineMode, RepositoryPlan, Timing
+from tasks.operations.cleanup.values import CleanupAction, IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -282,7 +282,7 @@ def test_a_blob_that_was_named_meanwhile_waits_anew(world_of_marks: World) -> No
     world.now += 2 * GRACE
     world.apply_plan(world.plan(keep_policy(0)))
     world.now += GRACE / 2
-    assert {blob.action for blob in world.plan(keep_policy(0)).blobs} == {Action.MARK}
+    assert {blob.action for blob in world.plan(keep_policy(0)).blobs} == {CleanupAction.MARK}
 
 
 @pytest.fixture
@@ -307,7 +307,7 @@ def test_no_wait_begins_while_a_blob_is_named(lives: int) -> None:
     world.files.put(f"{LAYOUT}/index.json", b'{"schemaVersion":2,"manifests":[]}')
     plan = world.plan(keep_policy(0))
     if was_named:
-        assert Action.QUARANTINE not in {blob.action for blob in plan.blobs}
+        assert CleanupAction.QUARANTINE not in {blob.action for blob in plan.blobs}
 
 
 @pytest.mark.parametrize("call", ["stat_file", "read_file"])
@@ -344,7 +344,7 @@ def test_a_layout_goes_in_the_run_that_purges_the_last_of_it_as_its_plan_says() 
         world.apply_plan(plan)
         assert (f"{LAYOUT}/index.json" in world.files.contents()) is not plan.drop_layout
         if plan.drop_layout:
-            assert {held.action for held in plan.quarantined} == {Action.PURGE}
+            assert {held.action for held in plan.quarantined} == {CleanupAction.PURGE}
             return
     pytest.fail("it never went")
 
@@ -401,7 +401,7 @@ def without_referrers(world: World, plan: RepositoryPlan) -> RepositoryPlan:
 
 
 def sweep_first(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
-    going = [blob for blob in plan.blobs if blob.action is not Action.KEEP]
+    going = [blob for blob in plan.blobs if blob.action is not CleanupAction.KEEP]
     files = [tools.source.files.stat_file(f"{LAYOUT}/{blob_path(blob.digest)}") for blob in going]
     tools.source.files.hide_files([file for file in files if file], f"{TRASH}/{tools.journal.run}")
     return apply_repository(tools, plan)
@@ -409,7 +409,7 @@ def sweep_first(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
 
 def trust_the_plan(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
     outcome = apply_repository(tools, plan)
-    going = [blob for blob in plan.blobs if blob.action is Action.QUARANTINE]
+    going = [blob for blob in plan.blobs if blob.action is CleanupAction.QUARANTINE]
     files = [tools.source.files.stat_file(f"{LAYOUT}/{blob_path(blob.digest)}") for blob in going]
     tools.source.files.hide_files([file for file in files if file], f"{TRASH}/{tools.journal.run}")
     return outcome
@@ -425,7 +425,7 @@ def test_a_plan_is_not_trusted_on_what_was_named_again_since(
     world.apply_plan(world.plan(keep_policy(0)))
     world.now += GRACE
     plan = world.plan(keep_policy(0))
-    assert {blob.action for blob in plan.blobs} == {Action.QUARANTINE}
+    assert {blob.action for blob in plan.blobs} == {CleanupAction.QUARANTINE}
     world.finish(Push(image([1]), "keep-a", world.now))
     world.apply_plan(plan)
     assert bool(world.absent()) is holes
@@ -433,7 +433,7 @@ def test_a_plan_is_not_trusted_on_what_was_named_again_since(
 
 def overwrite_index(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
     """Leave what the plan leaves of the index that it knew."""
-    kept = {(tag.tag, tag.digest) for tag in plan.tags if tag.action is Action.KEEP}
+    kept = {(tag.tag, tag.digest) for tag in plan.tags if tag.action is CleanupAction.KEEP}
     found = tools.source.files.read_file(f"{LAYOUT}/index.json")
     assert found is not None
     body = json.loads(found.raw)

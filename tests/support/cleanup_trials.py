@@ -21,7 +21,7 @@ from tasks.operations.cleanup.deciding.policy import (
     select_tags,
 )
 from tasks.operations.cleanup.planning.limits import LimitCheck
-from tasks.operations.cleanup.values import Limits, PlanKind, Timing
+from tasks.operations.cleanup.values import PlanKind, PlanLimits, Timing
 from tasks.stop import Stop
 
 COMMAND = Path(sys.executable).with_name("layoutlift")
@@ -30,7 +30,7 @@ MANIFESTS = {
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.oci.image.index.v1+json",
 }
-NO_LIMITS = Limits(max_percent=None, min_tags_left=None)
+NO_LIMITS = PlanLimits(max_percent=None, min_tags_left=None)
 
 
 def policy(keep_last: int, timing: Timing) -> Policy:

@@ -32,7 +32,7 @@ class PlanKind(StrEnum):
     RECOVER = "recover"
 
 
-class Action(StrEnum):
+class CleanupAction(StrEnum):
     """What becomes of something, the least harmful first."""
 
     KEEP = "keep"
@@ -69,7 +69,7 @@ class FileKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PlanLimits:
     """How much one apply may take away; None is no limit. Percentages are of a repository's tags."""
 
     max_tags: int | None = None
@@ -99,7 +99,7 @@ class PlanHeader:
     kind: PlanKind
     source: str
     created: float
-    limits: Limits
+    limits: PlanLimits
     timing: Timing
     policy: Digest | None = None
     gate: str | None = None
@@ -113,7 +113,7 @@ class TagDecision:
 
     tag: str
     digest: Digest
-    action: Action
+    action: CleanupAction
     reason: str
 
 
@@ -142,7 +142,7 @@ class BlobDecision:
     size: int
     modified: float
     etag: str
-    action: Action
+    action: CleanupAction
     reason: str
     is_manifest: bool = False
     since: float | None = None
@@ -156,7 +156,7 @@ class QuarantineDecision:
     digest: Digest
     size: int
     since: float
-    action: Action
+    action: CleanupAction
     reason: str
 
 
@@ -172,7 +172,7 @@ class FileDecision:
     size: int
     modified: float
     mark: str
-    action: Action
+    action: CleanupAction
     reason: str
 
 
@@ -256,30 +256,30 @@ def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
     tags = Counter(tag.action for tag in plan.tags)
     blobs = Counter(blob.action for blob in plan.blobs)
     held = Counter(blob.action for blob in plan.quarantined)
-    swept = _bytes(plan.blobs, Action.QUARANTINE)
-    gone = _bytes(plan.quarantined, Action.PURGE) + _bytes(plan.files, Action.DELETE)
-    waiting = _bytes(plan.blobs, Action.MARK) + _bytes(plan.quarantined, Action.KEEP)
+    swept = _bytes(plan.blobs, CleanupAction.QUARANTINE)
+    gone = _bytes(plan.quarantined, CleanupAction.PURGE) + _bytes(plan.files, CleanupAction.DELETE)
+    waiting = _bytes(plan.blobs, CleanupAction.MARK) + _bytes(plan.quarantined, CleanupAction.KEEP)
     at_once = mode is QuarantineMode.NONE
     return PlanTotals(
         repositories=1,
         refused=plan.refused is not None,
-        tags_kept=tags[Action.KEEP],
-        tags_deleted=tags[Action.DELETE],
-        tags_added=tags[Action.ADD],
+        tags_kept=tags[CleanupAction.KEEP],
+        tags_deleted=tags[CleanupAction.DELETE],
+        tags_added=tags[CleanupAction.ADD],
         entries_removed=len(plan.removals),
-        blobs_kept=blobs[Action.KEEP],
-        blobs_marked=blobs[Action.MARK],
-        blobs_quarantined=blobs[Action.QUARANTINE],
-        blobs_restored=held[Action.RESTORE],
-        blobs_purged=held[Action.PURGE],
-        files_deleted=sum(file.action is Action.DELETE for file in plan.files),
+        blobs_kept=blobs[CleanupAction.KEEP],
+        blobs_marked=blobs[CleanupAction.MARK],
+        blobs_quarantined=blobs[CleanupAction.QUARANTINE],
+        blobs_restored=held[CleanupAction.RESTORE],
+        blobs_purged=held[CleanupAction.PURGE],
+        files_deleted=sum(file.action is CleanupAction.DELETE for file in plan.files),
         layouts_dropped=plan.drop_layout,
-        bytes_kept=_bytes(plan.blobs, Action.KEEP),
+        bytes_kept=_bytes(plan.blobs, CleanupAction.KEEP),
         bytes_now=gone + (swept if at_once else 0),
         bytes_later=waiting + (0 if at_once else swept),
     )
 
 
-def _bytes(decisions: Iterable[BlobDecision | QuarantineDecision | FileDecision], action: Action) -> int:
+def _bytes(decisions: Iterable[BlobDecision | QuarantineDecision | FileDecision], action: CleanupAction) -> int:
     """How many bytes an action is about."""
     return sum(each.size for each in decisions if each.action is action)

@@ -24,7 +24,7 @@ from tasks.operations.copying.presence import is_lost
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.verifying.verification import RepositoryVerifier
-from tasks.operations.work.planning import Action, TagPlan
+from tasks.operations.work.planning import TagAction, TagPlan
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class _LastLook:
         """
         before = self.tried.get(tag, self.plans[tag])
         plan = self.planner.renewed(self.unit, tag, before)
-        has_come = plan.action is Action.UP_TO_DATE and self.plans[tag].action is not Action.UP_TO_DATE
-        if has_come or plan.action is Action.REFUSE:
+        has_come = plan.action is TagAction.UP_TO_DATE and self.plans[tag].action is not TagAction.UP_TO_DATE
+        if has_come or plan.action is TagAction.REFUSE:
             if not (has_come and tag in self.tried):
                 self.left[tag] = plan
             return False
-        if plan.action is Action.OVERWRITE and plan.seen != before.seen:
+        if plan.action is TagAction.OVERWRITE and plan.seen != before.seen:
             self.back_up(tag)
         self.tried[tag] = plan
         return True
@@ -124,12 +124,12 @@ class CopyWork(RepositoryWork):
             plan = self._planner.plan_untagged(unit)
             if plan.seen == unit.descriptor.digest:
                 self._verifier.note_presence(plan.seen)
-            there = plan.action is Action.UP_TO_DATE
+            there = plan.action is TagAction.UP_TO_DATE
             return self._confirm_or_mend(unit, (None,), {}) if there else self._copy(unit, (), {})
         plans = self._planner.plans(unit)
-        results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is Action.REFUSE]
-        current = [tag for tag, plan in plans.items() if plan.action is Action.UP_TO_DATE]
-        wanted = [tag for tag, plan in plans.items() if plan.action in {Action.COPY, Action.OVERWRITE}]
+        results = [self._refused(unit, tag, p) for tag, p in plans.items() if p.action is TagAction.REFUSE]
+        current = [tag for tag, plan in plans.items() if plan.action is TagAction.UP_TO_DATE]
+        wanted = [tag for tag, plan in plans.items() if plan.action in {TagAction.COPY, TagAction.OVERWRITE}]
         for tag in current:
             self._overwritten.note_there(tag)
         if current:
@@ -150,10 +150,12 @@ class CopyWork(RepositoryWork):
     def _back_up_and_copy(self, unit: Unit, tags: Sequence[str], plans: Mapping[str, TagPlan]) -> list[TagResult]:
         """Copy, and overwrite only what could be kept."""
         results: list[TagResult] = []
-        overwritten = {p.seen for tag in tags if (p := plans[tag]).action is Action.OVERWRITE and p.seen is not None}
+        overwritten = {
+            p.seen for tag in tags if (p := plans[tag]).action is TagAction.OVERWRITE and p.seen is not None
+        }
         at_risk = self._kept.put_at_risk(overwritten)
         for tag in tags:
-            if plans[tag].action is Action.OVERWRITE:
+            if plans[tag].action is TagAction.OVERWRITE:
                 results += self._attempt(unit, (tag,), partial(self._back_up, tag))
         failed = {result.tag for result in results}
         left = [tag for tag in tags if tag not in failed]
@@ -183,7 +185,7 @@ class CopyWork(RepositoryWork):
     def _not_there(self, unit: Unit, copied: Copied, left: Mapping[str, TagPlan]) -> list[TagResult]:
         """The results of the tags that could not be written, and of those that were not to be, after all."""
         failed = [result for tag, error in copied.failed.items() for result in self._failed_by(unit, (tag,), error)]
-        refused = [(tag, plan) for tag, plan in left.items() if plan.action is Action.REFUSE]
+        refused = [(tag, plan) for tag, plan in left.items() if plan.action is TagAction.REFUSE]
         return failed + [self._refused(unit, tag, plan) for tag, plan in refused]
 
     def _prove(self, unit: Unit, tag: str | None, copied: Copied) -> list[TagResult]:

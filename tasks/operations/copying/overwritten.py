@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.operations.work.planning import Action
+from tasks.operations.work.planning import TagAction
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def is_loss(plan: TagPlan) -> bool:
     """Whether others lose what they have under the tag."""
-    return plan.action is Action.OVERWRITE and plan.is_theirs
+    return plan.action is TagAction.OVERWRITE and plan.is_theirs
 
 
 def to_overwrite(path: str, reference: str, plan: TagPlan, backup: str | None) -> Finding:

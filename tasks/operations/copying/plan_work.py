@@ -14,7 +14,7 @@ from tasks.operations.referrers.referrer_lists import ReferrerListing
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
 from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
 from tasks.operations.verifying.check_work import CheckWork
-from tasks.operations.work.planning import Action
+from tasks.operations.work.planning import TagAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     _Plans: TypeAlias = "list[tuple[str | None, TagPlan]]"
 
 _OUTCOMES = {
-    Action.COPY: Outcome.TO_COPY,
-    Action.OVERWRITE: Outcome.TO_COPY,
-    Action.UP_TO_DATE: Outcome.UP_TO_DATE,
-    Action.REFUSE: Outcome.REFUSED,
+    TagAction.COPY: Outcome.TO_COPY,
+    TagAction.OVERWRITE: Outcome.TO_COPY,
+    TagAction.UP_TO_DATE: Outcome.UP_TO_DATE,
+    TagAction.REFUSE: Outcome.REFUSED,
 }
 
 
@@ -91,7 +91,7 @@ class PlanWork(CheckWork):
             self._note_losses(plans)
         return results + [
             self._refused(unit, tag, plan)
-            if plan.action is Action.REFUSE
+            if plan.action is TagAction.REFUSE
             else self._planned(unit, tag, plan.action, broken)
             for tag, plan in plans
         ]
@@ -107,14 +107,14 @@ class PlanWork(CheckWork):
         self, unit: Unit, plans: _Plans, lacks: Callable[[list[str | None]], bool]
     ) -> tuple[_Plans, list[TagResult]]:
         """The plans where something below the tags that are there may be lost, and the results where that fails."""
-        there = [tag for tag, plan in plans if plan.action is Action.UP_TO_DATE]
+        there = [tag for tag, plan in plans if plan.action is TagAction.UP_TO_DATE]
         try:
             if not there or not lacks(there):
                 return plans, []
         except LayoutliftError as error:
-            others = [(tag, plan) for tag, plan in plans if plan.action is not Action.UP_TO_DATE]
+            others = [(tag, plan) for tag, plan in plans if plan.action is not TagAction.UP_TO_DATE]
             return others, self._failed_by(unit, there, error)
-        return [(t, replace(p, action=Action.COPY) if t in there else p) for t, p in plans], []
+        return [(t, replace(p, action=TagAction.COPY) if t in there else p) for t, p in plans], []
 
     def _note_losses(self, plans: _Plans) -> None:
         """Note what others would lose at the target."""
@@ -134,9 +134,9 @@ class PlanWork(CheckWork):
         listing, members = ReferrerListing.LOST, self.inventory.referrers.get(subject, ())
         if not self._planner.is_new:
             listing = self._listing(subject, members)
-        action = Action.COPY if listing is ReferrerListing.LOST else Action.UP_TO_DATE
+        action = TagAction.COPY if listing is ReferrerListing.LOST else TagAction.UP_TO_DATE
         by_tag = listing is not ReferrerListing.API and bool(members)
-        broken, _ = self._looked_at(unit, to_copy=action is Action.COPY)
+        broken, _ = self._looked_at(unit, to_copy=action is TagAction.COPY)
         return self._planned(unit, unit.tags[0], action, broken, at_target=by_tag)
 
     def _listing(self, subject: Digest, members: Sequence[Descriptor]) -> ReferrerListing:
@@ -174,8 +174,14 @@ class PlanWork(CheckWork):
         return False
 
     def _planned(
-        self, unit: Unit, tag: str | None, action: Action, broken: LayoutliftError | None, *, at_target: bool = True
+        self,
+        unit: Unit,
+        tag: str | None,
+        action: TagAction,
+        broken: LayoutliftError | None,
+        *,
+        at_target: bool = True,
     ) -> TagResult:
-        if broken is None or action is Action.UP_TO_DATE:
+        if broken is None or action is TagAction.UP_TO_DATE:
             return self._result(unit, tag, _OUTCOMES[action], at_target=at_target)
         return self._failed_by(unit, (tag,), broken)[0]

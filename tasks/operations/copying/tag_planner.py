@@ -11,7 +11,7 @@ from tasks.oci.reference import is_tag, parse_referrers_tag
 from tasks.operations.copying.presence import BROKEN
 from tasks.operations.reports.results import TagEntry
 from tasks.operations.work.freshness import is_fresh, now
-from tasks.operations.work.planning import Action, OnConflict, TagPlan, plan_tag
+from tasks.operations.work.planning import OnConflict, TagAction, TagPlan, plan_tag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -86,24 +86,24 @@ class TagPlanner:
         algorithm = unit.descriptor.digest.algorithm
         if algorithm != TAGGED_BY:
             message = f"index.json names it by {algorithm}, and registries name what has a tag by {TAGGED_BY}"
-            return dict.fromkeys(unit.tags, TagPlan(Action.REFUSE, Refused.UNSUPPORTED_DIGEST, message))
+            return dict.fromkeys(unit.tags, TagPlan(TagAction.REFUSE, Refused.UNSUPPORTED_DIGEST, message))
         return {tag: self._plan(unit, tag) for tag in unit.tags}
 
     def plan_untagged(self, unit: Unit) -> TagPlan:
         """What is to become of a unit that goes by its digest alone."""
         digest = unit.descriptor.digest
         seen = None if self.is_new else self._target.resolve_manifest(self._repository, digest)
-        return TagPlan(Action.COPY if seen is None else Action.UP_TO_DATE, seen=seen)
+        return TagPlan(TagAction.COPY if seen is None else TagAction.UP_TO_DATE, seen=seen)
 
     def kept(self, tag: str, plan: TagPlan, own: Collection[str | None]) -> TagPlan:
         """The plan for a tag, given the source's `own`: refused where what it overwrites could not be kept."""
         name = self.backup_of(tag, plan)
-        if plan.action is not Action.OVERWRITE or name is None:
+        if plan.action is not TagAction.OVERWRITE or name is None:
             return plan
         if (wrong := self.wrong_with_backup(name, own, plan.seen)) is None:
             return plan
         message = f"the backup's tag {name} is {wrong}, so {tag} would not be overwritten"
-        return TagPlan(Action.REFUSE, BackupRefusedError.code, message)
+        return TagPlan(TagAction.REFUSE, BackupRefusedError.code, message)
 
     def backup_of(self, tag: str, plan: TagPlan) -> str | None:
         """Under which tag what is overwritten is to be kept; what an earlier run wrote needs no backup."""
@@ -124,7 +124,7 @@ class TagPlanner:
 
     def _plan(self, unit: Unit, tag: str) -> TagPlan:
         if self._listed.lacks(tag):
-            return TagPlan(Action.COPY, as_of=self._listed.as_of)
+            return TagPlan(TagAction.COPY, as_of=self._listed.as_of)
         return self._ask(unit, tag)
 
     def renewed(self, unit: Unit, tag: str, plan: TagPlan) -> TagPlan:
@@ -143,9 +143,9 @@ class TagPlanner:
         plan = plan_tag(TagEntry(tag, unit.descriptor), present, None if owner else ours, self._policy)
         if owner is not None and plan.code == Refused.CONFLICT:
             plan = replace(plan, message=f"the target has {present} under this tag from the layout {owner!r}")
-        if plan.action is Action.OVERWRITE and self._state.holds(tag):
+        if plan.action is TagAction.OVERWRITE and self._state.holds(tag):
             message = f"the target has {present} under this tag, and does not move it"
-            plan = TagPlan(Action.REFUSE, ImmutableTagError.code, message)
+            plan = TagPlan(TagAction.REFUSE, ImmutableTagError.code, message)
         return replace(plan, seen=present, as_of=as_of, owner=owner)
 
     def _present(self, tag: str) -> Digest | None:

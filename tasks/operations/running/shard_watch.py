@@ -27,7 +27,7 @@ RESTART_DELAYS = (0.0, 30.0, 60.0)
 """Seconds before each further attempt: by the last one, the lock of a process that died unseen has expired."""
 
 
-class Step(Enum):
+class ShardStep(Enum):
     """What comes next."""
 
     WAIT = "wait"
@@ -37,7 +37,12 @@ class Step(Enum):
 
 GONE = ""
 """Stands for the state of a flow run that the server does not know any more, since somebody deleted it."""
-_ENDED = {"COMPLETED": Step.GATHER, "FAILED": Step.GATHER, "CRASHED": Step.AGAIN, "CANCELLED": Step.AGAIN}
+_ENDED = {
+    "COMPLETED": ShardStep.GATHER,
+    "FAILED": ShardStep.GATHER,
+    "CRASHED": ShardStep.AGAIN,
+    "CANCELLED": ShardStep.AGAIN,
+}
 _SHOWS_LIFE = {"RUNNING", "CANCELLING"}
 _PATIENCE = {"PENDING": NODE_SECONDS, GONE: SILENCE_SECONDS} | dict.fromkeys(_SHOWS_LIFE, BEGIN_SECONDS)
 
@@ -50,7 +55,7 @@ class ShardWatch:
     seen: tuple[str, str | None] | None = None
     changed: float = 0.0
 
-    def next_step(self, state: str, sign: str | None, now: float) -> Step:
+    def next_step(self, state: str, sign: str | None, now: float) -> ShardStep:
         """What to do, given the type of its flow run's state or GONE, and its last sign of life, however that looks.
 
         Waiting for a worker, or paused by somebody, it may be as long as it is.
@@ -60,7 +65,7 @@ class ShardWatch:
         if state in _ENDED:
             return _ENDED[state]
         patience = SILENCE_SECONDS if sign is not None and state in _SHOWS_LIFE else _PATIENCE.get(state)
-        return Step.AGAIN if patience is not None and now - self.changed > patience else Step.WAIT
+        return ShardStep.AGAIN if patience is not None and now - self.changed > patience else ShardStep.WAIT
 
     def begin_again(self) -> float | None:
         """Count a further attempt; the seconds before it, None when there were enough."""

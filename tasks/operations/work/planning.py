@@ -57,7 +57,7 @@ class CopyPolicy:
         return None if self.backup_tag is None else self.backup_tag.replace("{tag}", tag)
 
 
-class Action(StrEnum):
+class TagAction(StrEnum):
     """What a plan says of a tag."""
 
     COPY = "copy"
@@ -74,7 +74,7 @@ class TagPlan:
     other layout of the source that brought it.
     """
 
-    action: Action
+    action: TagAction
     code: str | None = None
     message: str | None = None
     seen: Digest | None = None
@@ -144,22 +144,22 @@ def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: 
     Cosign's tags hold referrers, and those that others put there are never overwritten, whatever the policy.
     """
     if present is None:
-        return TagPlan(Action.COPY)
+        return TagPlan(TagAction.COPY)
     if present == entry.descriptor.digest:
-        return TagPlan(Action.UP_TO_DATE)
+        return TagPlan(TagAction.UP_TO_DATE)
     if ours != present and parse_referrers_tag(entry.tag or "") is not None:
         return TagPlan(
-            Action.REFUSE,
+            TagAction.REFUSE,
             ReferrerConflictError.code,
             f"the target has other referrers ({present}) under this tag, and keeps them",
         )
     if ours == present or policy.on_conflict is OnConflict.OVERWRITE:
-        return TagPlan(Action.OVERWRITE, is_theirs=ours != present)
+        return TagPlan(TagAction.OVERWRITE, is_theirs=ours != present)
     if policy.on_conflict is OnConflict.SKIP:
         message = f"the target has {present} under this tag, and keeps it"
-        return TagPlan(Action.REFUSE, Refused.CONFLICT_SKIPPED, message)
+        return TagPlan(TagAction.REFUSE, Refused.CONFLICT_SKIPPED, message)
     message = f"the target has {present} under this tag, which this migration did not write"
-    return TagPlan(Action.REFUSE, Refused.CONFLICT, message)
+    return TagPlan(TagAction.REFUSE, Refused.CONFLICT, message)
 
 
 def plan_untagged(inventory: RepositoryInventory, policy: CopyPolicy) -> tuple[TagEntry, ...]:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tasks.benchmark_values.options import ContentKind
     from tasks.benchmark_values.paths import Command, PathSpec
     from tasks.stores.benchmark.remains import WorkFolder
-    from tasks.stores.benchmark.timed_command import Timing
+    from tasks.stores.benchmark.timed_command import CommandTime
     from tasks.stores.benchmark.venue import Venue
     from tasks.stores.local_parts.processes import ProcessUse
 
@@ -211,7 +211,7 @@ class Bench:
             cost = replace(cost, s3_requests=dict(requests), s3_sent=since.sent)
         return cost
 
-    def _run(self, timed: TimedCommand, path: PathSpec, mount: MountedPath | None, out: Path | None) -> Timing:
+    def _run(self, timed: TimedCommand, path: PathSpec, mount: MountedPath | None, out: Path | None) -> CommandTime:
         """Run a command to its end, and say of one that fails what it failed over: the disk, or its mount."""
         try:
             return timed.run(self.stop, out=out, waits=path.waits and out is not None)

@@ -35,7 +35,7 @@ _TAIL = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class CommandTime:
     """Times of one command in seconds, its children's included."""
 
     wall: float
@@ -45,7 +45,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Patience:
+class _CommandPatience:
     """For how long a command is waited for."""
 
     stop: Stop
@@ -77,7 +77,7 @@ class TimedCommand:
         out: Path | None = None,
         waits: bool = False,
         deadline_seconds: float = DEADLINE_SECONDS,
-    ) -> Timing:
+    ) -> CommandTime:
         """Run it to its end.
 
         `out` is looked at for the first byte. A command that `waits` says that it is ready and begins when it gets
@@ -89,14 +89,14 @@ class TimedCommand:
             StateError: its log can't be written.
         """
         with self._opened_log() as log, _ended(self._launched(log, waits=waits)) as process:
-            patience = _Patience(stop, deadline_seconds)
+            patience = _CommandPatience(stop, deadline_seconds)
             before = self._begin(process, patience) if waits else (0.0, 0.0)
             started = time.monotonic()
             first_byte, usage = _wait(process, patience, started, out)
             wall = time.monotonic() - started
         if process.returncode != 0:
             raise ProgramFailedError(f"{self._command[0]} ended with status {process.returncode}: {self._tail()}")
-        return Timing(wall, usage.ru_utime - before[0], usage.ru_stime - before[1], first_byte)
+        return CommandTime(wall, usage.ru_utime - before[0], usage.ru_stime - before[1], first_byte)
 
     def _opened_log(self) -> IO[bytes]:
         with as_state_error(self._log):
@@ -117,7 +117,7 @@ class TimedCommand:
         except OSError as error:
             raise ProgramFailedError(f"{self._command[0]} can't be started: {error.strerror}") from error
 
-    def _begin(self, process: subprocess.Popen[bytes], patience: _Patience) -> tuple[float, float]:
+    def _begin(self, process: subprocess.Popen[bytes], patience: _CommandPatience) -> tuple[float, float]:
         assert process.stdin is not None  # noqa: S101 - as it was started
         if _first_line(process, patience) != READY:
             raise ProgramFailedError(f"{self._command[0]} did not get ready: {self._tail()}")
@@ -147,7 +147,7 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]
                 pipe.close()
 
 
-def _first_line(process: subprocess.Popen[bytes], patience: _Patience) -> bytes:
+def _first_line(process: subprocess.Popen[bytes], patience: _CommandPatience) -> bytes:
     """What it says first, as far as that goes."""
     assert process.stdout is not None  # noqa: S101 - as it was started
     line = b""
@@ -161,7 +161,7 @@ def _first_line(process: subprocess.Popen[bytes], patience: _Patience) -> bytes:
 
 
 def _wait(
-    process: subprocess.Popen[bytes], patience: _Patience, started: float, out: Path | None
+    process: subprocess.Popen[bytes], patience: _CommandPatience, started: float, out: Path | None
 ) -> tuple[float | None, struct_rusage]:
     """Wait for the end, looking for the first byte meanwhile; returns when it was there, and the kernel's account."""
     first_byte: float | None = None

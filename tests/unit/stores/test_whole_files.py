@@ -14,13 +14,13 @@ import pytest
 
 from tasks.cleanup_plans import write_plan
 from tasks.operations.cleanup.planning.limits import LimitCheck
-from tasks.operations.cleanup.values import Limits, PlanHeader, PlanKind, Timing
+from tasks.operations.cleanup.values import PlanHeader, PlanKind, PlanLimits, Timing
 from tasks.ports import Metric, MetricKind
 from tasks.stores import whole_files
 from tasks.stores.metrics_file import MetricsFile
 from tasks.stores.whole_files import keep_rights, whole_or_not_at_all
 
-HEADER = PlanHeader("p1", PlanKind.CLEANUP, "/tree", 1.0, Limits(), Timing(1.0, 2.0))
+HEADER = PlanHeader("p1", PlanKind.CLEANUP, "/tree", 1.0, PlanLimits(), Timing(1.0, 2.0))
 
 
 def write_metrics(path: Path) -> None:

@@ -36,7 +36,7 @@ from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import in_place, settle_restored
 from tasks.operations.cleanup.records.marks import Mark, mark_ahead, read_marks, still_marked, write_marks
 from tasks.operations.cleanup.records.strays import note_strays
-from tasks.operations.cleanup.values import Action, FileKind, QuarantineMode
+from tasks.operations.cleanup.values import CleanupAction, FileKind, QuarantineMode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,10 +53,10 @@ def needs_only_writer(plan: RepositoryPlan, timing: Timing, *, is_conditional: b
     That is so where an index can't be written under a condition, and where blobs are deleted without a
     quarantine, from which a blob could come back that a writer was about to name.
     """
-    hides = any(blob.action is Action.QUARANTINE for blob in plan.blobs)
+    hides = any(blob.action is CleanupAction.QUARANTINE for blob in plan.blobs)
     if hides and timing.mode is QuarantineMode.NONE:
         return True
-    purges = any(held.action is Action.PURGE for held in plan.quarantined)
+    purges = any(held.action is CleanupAction.PURGE for held in plan.quarantined)
     return not is_conditional and (plan.changes_index or plan.drop_layout or hides or purges)
 
 
@@ -204,7 +204,7 @@ class _Applying:
         view = self._look()
         for error in view.unreadable.values():
             raise error
-        stay = {tag.tag for tag in plan.tags if tag.action is Action.KEEP}
+        stay = {tag.tag for tag in plan.tags if tag.action is CleanupAction.KEEP}
         if stay and stay.isdisjoint(entry.ref_name for entry in view.entries):
             raise SourceChangedError("no tag is there any more that was to stay, so nothing was taken; plan anew")
         return still_wanted(view, plan.removals)
@@ -214,7 +214,7 @@ class _Applying:
         going = {
             blob.digest: StoredFile("", blob.size, blob.modified, blob.etag)
             for blob in self.plan.blobs
-            if blob.action is not Action.KEEP and blob.since is None
+            if blob.action is not CleanupAction.KEEP and blob.since is None
         }
         if self.plan.removals and going:
             self.tools.guard()
@@ -228,7 +228,7 @@ class _Applying:
         marks = still_marked({d: mark for d, mark in known.items() if d not in decided}, view.blobs, view.needed)
         for decision in self.plan.blobs:
             file = view.blobs.get(decision.digest)
-            if decision.action is Action.KEEP or file is None or decision.digest in view.needed:
+            if decision.action is CleanupAction.KEEP or file is None or decision.digest in view.needed:
                 continue
             if (file.size, file.modified, file.etag) == (decision.size, decision.modified, decision.etag):
                 mark = known.get(decision.digest)
@@ -242,7 +242,7 @@ class _Applying:
     def _delete_leftovers(self) -> None:
         """Delete what writers left; one that can't be deleted keeps no other."""
         for file in self.plan.files:
-            if file.action is not Action.DELETE:
+            if file.action is not CleanupAction.DELETE:
                 continue
             self.tools.guard()
             with self.outcome.noting(*ENDS_ALL):

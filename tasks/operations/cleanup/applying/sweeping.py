@@ -17,7 +17,7 @@ from tasks.oci.errors import InterruptedRunError, LayoutliftError, LockHeldError
 from tasks.operations.cleanup.records.holdings import HeldBlob
 from tasks.operations.cleanup.records.journal import TRASH, Record, Step, blob_digest
 from tasks.operations.cleanup.records.marks import read_marks
-from tasks.operations.cleanup.values import Action, QuarantineMode
+from tasks.operations.cleanup.values import CleanupAction, QuarantineMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ class Sweep:
         waited = [
             decision.digest
             for decision in self.plan.blobs
-            if decision.action is Action.QUARANTINE and self._is_ripe(decision, view, marks, now)
+            if decision.action is CleanupAction.QUARANTINE and self._is_ripe(decision, view, marks, now)
         ]
         needed = self.tools.shared.needing(self.plan.path, waited)
         ripe = [view.blobs[digest] for digest in waited if digest not in needed]
@@ -176,7 +176,7 @@ class Sweep:
 
     def _ripe_to_purge(self, view: FreshView, now: float) -> list[HeldBlob]:
         """What the plan has deleted for good, and nobody needs, in other repositories neither."""
-        wanted = {(each.run, each.digest) for each in self.plan.quarantined if each.action is Action.PURGE}
+        wanted = {(each.run, each.digest) for each in self.plan.quarantined if each.action is CleanupAction.PURGE}
         waited = self._waited(now)
         ripe = [
             blob

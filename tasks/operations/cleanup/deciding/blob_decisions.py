@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from tasks.operations.choosing.ages import credible_time
 from tasks.operations.cleanup.deciding.retention import human_duration
 from tasks.operations.cleanup.values import (
-    Action,
     BlobDecision,
+    CleanupAction,
     FileDecision,
     FileKind,
     QuarantineDecision,
@@ -67,20 +67,20 @@ def decide_blobs(
 
 def _fate(
     digest: Digest, file: StoredFile, entries: EntryDecisions, known: Mark | None, rules: BlobRules
-) -> tuple[Action, str, float | None]:
+) -> tuple[CleanupAction, str, float | None]:
     if digest in entries.needed:
-        return Action.KEEP, f"needed by {entries.needed[digest]}", None
+        return CleanupAction.KEEP, f"needed by {entries.needed[digest]}", None
     if credible_time(file.modified, rules.now) is None:
-        return Action.KEEP, _NO_AGE, None
+        return CleanupAction.KEEP, _NO_AGE, None
     if digest in entries.before:
-        return Action.MARK, f"needed by {entries.before[digest]} alone, which goes", None
+        return CleanupAction.MARK, f"needed by {entries.before[digest]} alone, which goes", None
     if known is None or not _holds(known, file, rules.now):
-        return Action.MARK, "nothing names it", None
+        return CleanupAction.MARK, "nothing names it", None
     waited, grace = rules.now - known.since, human_duration(rules.timing.grace)
     if not rules.sweeps or waited < rules.timing.grace:
         so_far = f"not yet for {grace}" if rules.sweeps else _NO_POLICY
-        return Action.MARK, f"nothing names it, but {so_far}", known.since
-    return Action.QUARANTINE, f"nothing has named it for {grace}", known.since
+        return CleanupAction.MARK, f"nothing names it, but {so_far}", known.since
+    return CleanupAction.QUARANTINE, f"nothing has named it for {grace}", known.since
 
 
 def leave_unmarked(
@@ -88,8 +88,8 @@ def leave_unmarked(
 ) -> Iterator[BlobDecision]:
     """The decisions where only something named is to go: all else that nothing names is not marked on that word."""
     for each in decisions:
-        if each.action is Action.MARK and each.digest not in entries.before and each.digest not in marks:
-            yield replace(each, action=Action.KEEP, reason="nothing names it; a policy's run marks it")
+        if each.action is CleanupAction.MARK and each.digest not in entries.before and each.digest not in marks:
+            yield replace(each, action=CleanupAction.KEEP, reason="nothing names it; a policy's run marks it")
         else:
             yield each
 
@@ -107,7 +107,7 @@ def decide_quarantined(
         named = blob.digest in entries.needed or blob.digest in entries.before
         if named and blob.digest not in view.blobs:
             reason = "the index names it, and the layout lacks it"
-            yield QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, Action.RESTORE, reason)
+            yield QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, CleanupAction.RESTORE, reason)
         else:
             yield decide_unneeded(blob, rules)
 
@@ -116,11 +116,11 @@ def decide_unneeded(blob: HeldBlob, rules: BlobRules) -> QuarantineDecision:
     """The decision on a blob in the quarantine that nobody needs from there."""
     hold = human_duration(rules.timing.hold)
     if not rules.sweeps:
-        action, reason = Action.KEEP, f"in the quarantine, {_NO_POLICY}"
+        action, reason = CleanupAction.KEEP, f"in the quarantine, {_NO_POLICY}"
     elif rules.now - blob.since >= rules.timing.hold:
-        action, reason = Action.PURGE, f"in the quarantine for {hold}"
+        action, reason = CleanupAction.PURGE, f"in the quarantine for {hold}"
     else:
-        action, reason = Action.KEEP, f"in the quarantine, but not yet for {hold}"
+        action, reason = CleanupAction.KEEP, f"in the quarantine, but not yet for {hold}"
     return QuarantineDecision(blob.run, blob.digest, blob.size, blob.since, action, reason)
 
 
@@ -135,7 +135,7 @@ def spare(decisions: Sequence[QuarantineDecision], protected: Collection[Digest]
         return tuple(decisions)
     reason = f"{min(protected)} is in the quarantine and protected, and may need it"
     return tuple(
-        replace(each, action=Action.KEEP, reason=reason) if each.action is Action.PURGE else each
+        replace(each, action=CleanupAction.KEEP, reason=reason) if each.action is CleanupAction.PURGE else each
         for each in decisions
     )
 
@@ -152,14 +152,14 @@ def decide_files(view: LayoutView, rules: BlobRules) -> Iterator[FileDecision]:
         yield FileDecision(FileKind.UPLOAD, name, 0, upload.begun, upload.upload, action, reason)
 
 
-def _leftover(begun: float, after: float, rules: BlobRules) -> tuple[Action, str]:
+def _leftover(begun: float, after: float, rules: BlobRules) -> tuple[CleanupAction, str]:
     if not rules.sweeps:
-        return Action.KEEP, f"a writer may still be at it, {_NO_POLICY}"
+        return CleanupAction.KEEP, f"a writer may still be at it, {_NO_POLICY}"
     if credible_time(begun, rules.now) is None:
-        return Action.KEEP, _NO_AGE
+        return CleanupAction.KEEP, _NO_AGE
     if rules.now - begun < after:
-        return Action.KEEP, f"a writer may still be at it, for it is not {human_duration(after)} old"
-    return Action.DELETE, f"begun more than {human_duration(after)} ago and never ended"
+        return CleanupAction.KEEP, f"a writer may still be at it, for it is not {human_duration(after)} old"
+    return CleanupAction.DELETE, f"begun more than {human_duration(after)} ago and never ended"
 
 
 def _inside(path: str, file: str) -> str:

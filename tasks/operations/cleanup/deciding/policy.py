@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.choosing.tag_order import OrderBy
-from tasks.operations.cleanup.values import Limits, Timing
+from tasks.operations.cleanup.values import PlanLimits, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,7 @@ class Policy:
     policies: tuple[RepositoryPolicy, ...]
     protected_digests: frozenset[Digest] = frozenset()
     timing: Timing = DEFAULT_TIMING
-    limits: Limits = field(default_factory=Limits)
+    limits: PlanLimits = field(default_factory=PlanLimits)
     ingest_after: float = DEFAULT_INGEST_AFTER
     multipart_after: float = DEFAULT_MULTIPART_AFTER
     gate: str | None = None

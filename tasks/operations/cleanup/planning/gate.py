@@ -15,7 +15,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import ContentNotFoundError, InvalidReferenceError, SizeMismatchError, TargetLacksError
 from tasks.oci.reference import map_repository, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.layout.graph import read_graph
-from tasks.operations.cleanup.values import Action
+from tasks.operations.cleanup.values import CleanupAction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -92,8 +92,8 @@ class Gate:
         lacking_tags, going = self.ask_for_tags(path, dict.fromkeys(_tags_that_go(plan)), removed, graph, sizes)
         for (tag, _), lack in lacking_tags.items():
             raise TargetLacksError(f"{tag}: {lack}")
-        going |= {blob.digest: blob.size for blob in plan.blobs if blob.action is Action.QUARANTINE}
-        going |= {held.digest: held.size for held in plan.quarantined if held.action is Action.PURGE}
+        going |= {blob.digest: blob.size for blob in plan.blobs if blob.action is CleanupAction.QUARANTINE}
+        going |= {held.digest: held.size for held in plan.quarantined if held.action is CleanupAction.PURGE}
         for lack in self.lacking(path, going).values():
             raise TargetLacksError(lack)
 
@@ -149,6 +149,6 @@ def _only_lists(node: Node) -> bool:
 def _tags_that_go(plan: RepositoryPlan) -> Iterator[NamedDigest]:
     """Each with its digest; what registries take no such tag for is nowhere under it, and its content decides."""
     for decision in plan.tags:
-        if decision.action is Action.DELETE:
+        if decision.action is CleanupAction.DELETE:
             with suppress(InvalidReferenceError):
                 yield tag_of_ref_name(decision.tag), decision.digest

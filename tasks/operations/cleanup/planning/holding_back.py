@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.codes import Problem
-from tasks.operations.cleanup.values import Action, BlobDecision, QuarantineDecision
+from tasks.operations.cleanup.values import BlobDecision, CleanupAction, QuarantineDecision
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def hold_back_blobs(tools: PlanTools, path: str, decisions: Sequence[BlobDecisio
         SourceError: the source can't be listed whole.
         RegistryError: the target can't say.
     """
-    return _held_back(tools, path, decisions, Action.QUARANTINE, Action.MARK)
+    return _held_back(tools, path, decisions, CleanupAction.QUARANTINE, CleanupAction.MARK)
 
 
 def hold_back_quarantined(
@@ -61,7 +61,7 @@ def hold_back_quarantined(
         SourceError: the source can't be listed whole.
         RegistryError: the target can't say.
     """
-    return _held_back(tools, path, decisions, Action.PURGE, Action.KEEP)
+    return _held_back(tools, path, decisions, CleanupAction.PURGE, CleanupAction.KEEP)
 
 
 def hidden_protected(path: str, hidden: Mapping[Digest, str], *, is_gone: bool = False) -> tuple[Finding, ...]:
@@ -75,7 +75,7 @@ def hidden_protected(path: str, hidden: Mapping[Digest, str], *, is_gone: bool =
 
 
 def _held_back(
-    tools: PlanTools, path: str, decisions: Sequence[_Decision], going: Action, instead: Action
+    tools: PlanTools, path: str, decisions: Sequence[_Decision], going: CleanupAction, instead: CleanupAction
 ) -> tuple[_Decision, ...]:
     """The decisions, with `instead` for what is `going` and other repositories need, or the target lacks."""
     sizes = {each.digest: each.size for each in decisions if each.action is going}

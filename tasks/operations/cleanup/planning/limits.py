@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import is_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.planning.plan_summary import takes_something
-from tasks.operations.cleanup.values import Action, PlanFooter, PlanTotals, totals_of
+from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanTotals, totals_of
 from tasks.operations.reports.counts import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.operations.cleanup.values import Limits, QuarantineMode, RepositoryPlan
+    from tasks.operations.cleanup.values import PlanLimits, QuarantineMode, RepositoryPlan
 
 _SHOWN = 20
 
@@ -27,10 +27,10 @@ def _bytes_taken(plan: RepositoryPlan) -> int:
     blobs = sum(
         blob.size
         for blob in plan.blobs
-        if blob.action is Action.QUARANTINE or (blob.action is Action.MARK and blob.since is None)
+        if blob.action is CleanupAction.QUARANTINE or (blob.action is CleanupAction.MARK and blob.since is None)
     )
-    held = sum(held.size for held in plan.quarantined if held.action is Action.PURGE)
-    return blobs + held + sum(file.size for file in plan.files if file.action is Action.DELETE)
+    held = sum(held.size for held in plan.quarantined if held.action is CleanupAction.PURGE)
+    return blobs + held + sum(file.size for file in plan.files if file.action is CleanupAction.DELETE)
 
 
 def _is_of_referrers(ref_name: str) -> bool:
@@ -43,13 +43,13 @@ def _is_of_referrers(ref_name: str) -> bool:
 
 def _is_emptied(plan: RepositoryPlan) -> bool:
     """Whether entries go and no content stays."""
-    return bool(plan.removals) and not any(blob.action is Action.KEEP for blob in plan.blobs)
+    return bool(plan.removals) and not any(blob.action is CleanupAction.KEEP for blob in plan.blobs)
 
 
 class LimitCheck:
     """Sees the plans of all repositories go by; counts them, and says which limits they exceed together."""
 
-    def __init__(self, limits: Limits, mode: QuarantineMode) -> None:
+    def __init__(self, limits: PlanLimits, mode: QuarantineMode) -> None:
         self._limits = limits
         self._mode = mode
         self._beyond: list[str] = []
@@ -81,7 +81,7 @@ class LimitCheck:
 
     def _repository(self, plan: RepositoryPlan) -> Iterator[str]:
         """Tags of referrers are tags, too, but must not make up for those that people know."""
-        every = {tag.tag: tag.action is Action.DELETE for tag in plan.tags}
+        every = {tag.tag: tag.action is CleanupAction.DELETE for tag in plan.tags}
         known = {tag: goes for tag, goes in every.items() if not _is_of_referrers(tag)}
         percent, left = max(_percent(every), _percent(known)), len(known) - sum(known.values())
         limits = self._limits

@@ -17,15 +17,15 @@ from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup.values import (
     MALFORMED,
     PLAN_SCHEMA,
-    Action,
     BlobDecision,
+    CleanupAction,
     FileDecision,
     FileKind,
     IndexEntry,
-    Limits,
     PlanFooter,
     PlanHeader,
     PlanKind,
+    PlanLimits,
     PlanTotals,
     QuarantineDecision,
     QuarantineMode,
@@ -150,7 +150,7 @@ def _read_header(line: bytes) -> PlanHeader:
     if type(schema) is int and schema != PLAN_SCHEMA:
         raise ConfigurationError(f"the plan is of form {schema}, this version reads form {PLAN_SCHEMA}")
     try:
-        limits, timing = Limits(**body.pop("limits")), body.pop("timing")
+        limits, timing = PlanLimits(**body.pop("limits")), body.pop("timing")
         timing = Timing(timing["grace"], timing["hold"], QuarantineMode(timing["mode"]))
         policy, kind = body.pop("policy"), PlanKind(body.pop("kind"))
         return PlanHeader(
@@ -185,7 +185,7 @@ def _read_repository(body: dict[str, Any]) -> RepositoryPlan:
 
 
 def _typed(body: dict[str, Any]) -> dict[str, Any]:
-    readers: dict[str, Any] = {"digest": Digest, "action": Action, "kind": FileKind}
+    readers: dict[str, Any] = {"digest": Digest, "action": CleanupAction, "kind": FileKind}
     return {name: readers[name](value) if name in readers else value for name, value in body.items()}
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.cleanup.values import Action, totals_of
+from tasks.operations.cleanup.values import CleanupAction, totals_of
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes
 
@@ -41,9 +41,9 @@ def takes_something(plan: RepositoryPlan) -> bool:
     return bool(
         plan.removals
         or plan.drop_layout
-        or any(blob.action is Action.QUARANTINE for blob in plan.blobs)
-        or any(held.action is Action.PURGE for held in plan.quarantined)
-        or any(file.action is Action.DELETE for file in plan.files)
+        or any(blob.action is CleanupAction.QUARANTINE for blob in plan.blobs)
+        or any(held.action is CleanupAction.PURGE for held in plan.quarantined)
+        or any(file.action is CleanupAction.DELETE for file in plan.files)
     )
 
 
@@ -83,7 +83,7 @@ class PlanSummary:
         self.takes = True
         self._add(self.rows, self._repository(plan), "repositories")
         for tag in plan.tags:
-            if tag.action is Action.DELETE:
+            if tag.action is CleanupAction.DELETE:
                 row = _row(f"{plan.path}:{tag.tag}", tag.digest, tag.reason)
                 self._add(self.tags, row, "tags", SHOWN_TAGS)
         return plan
@@ -142,12 +142,12 @@ class PlanSummary:
 
 def _reasons(plan: RepositoryPlan) -> Iterator[str]:
     """Why most of it goes: of entries if any go, else of their content."""
-    tags = Counter(tag.reason for tag in plan.tags if tag.action is Action.DELETE)
+    tags = Counter(tag.reason for tag in plan.tags if tag.action is CleanupAction.DELETE)
     if untagged := len(plan.removals) - tags.total():
         tags["entries without a tag"] = untagged
-    content = Counter(blob.reason for blob in plan.blobs if blob.action is Action.QUARANTINE)
-    content.update(held.reason for held in plan.quarantined if held.action is Action.PURGE)
-    content.update(file.reason for file in plan.files if file.action is Action.DELETE)
+    content = Counter(blob.reason for blob in plan.blobs if blob.action is CleanupAction.QUARANTINE)
+    content.update(held.reason for held in plan.quarantined if held.action is CleanupAction.PURGE)
+    content.update(file.reason for file in plan.files if file.action is CleanupAction.DELETE)
     found = tags or content or Counter({"the layout is empty": int(plan.drop_layout)})
     yield from (f"{reason} ({count:,})" for reason, count in found.most_common(_SHOWN_REASONS) if count)
     if len(found) > _SHOWN_REASONS:

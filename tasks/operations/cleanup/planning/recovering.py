@@ -20,7 +20,7 @@ from tasks.operations.cleanup.layout.lost_manifests import find_lost
 from tasks.operations.cleanup.planning.earlier_tags import earlier_tags
 from tasks.operations.cleanup.planning.plan_tools import or_left_alone
 from tasks.operations.cleanup.records.marks import read_marks
-from tasks.operations.cleanup.values import Action, IndexEntry, RepositoryPlan, TagDecision
+from tasks.operations.cleanup.values import CleanupAction, IndexEntry, RepositoryPlan, TagDecision
 from tasks.operations.reports.counts import counted
 from tasks.ports import Finding
 
@@ -83,7 +83,7 @@ def _plan(tools: PlanTools, path: str, *, marked: bool) -> Recovery:
         path=path,
         etag=view.etag,
         tags=tuple(
-            TagDecision(entry.tag, entry.descriptor.digest, Action.ADD, _reason(entry, earlier))
+            TagDecision(entry.tag, entry.descriptor.digest, CleanupAction.ADD, _reason(entry, earlier))
             for entry in entries
             if entry.tag is not None
         ),

@@ -36,7 +36,7 @@ from tasks.operations.cleanup.planning.plan_tools import or_left_alone
 from tasks.operations.cleanup.records.holdings import in_place
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.records.strays import stray_since
-from tasks.operations.cleanup.values import Action, IndexEntry, RepositoryPlan, TagDecision
+from tasks.operations.cleanup.values import CleanupAction, IndexEntry, RepositoryPlan, TagDecision
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -101,8 +101,8 @@ class _RepositoryPlanning:
         removals = tuple(_removals(view, decided))
         files = tuple(decide_files(view, tools.rules))
         is_empty = len(removals) == len(view.entries) and not blobs
-        nothing_waits = all(each.action is Action.DELETE for each in files) and all(
-            each.action is Action.PURGE for each in quarantined
+        nothing_waits = all(each.action is CleanupAction.DELETE for each in files) and all(
+            each.action is CleanupAction.PURGE for each in quarantined
         )
         return RepositoryPlan(
             path=self.path,
@@ -225,7 +225,7 @@ class _RepositoryPlanning:
 def _tag_decisions(view: LayoutView, decided: EntryDecisions) -> Iterator[TagDecision]:
     for entry, verdict in zip(view.entries, decided.verdicts, strict=True):
         if entry.ref_name is not None:
-            action = Action.KEEP if verdict.keep else Action.DELETE
+            action = CleanupAction.KEEP if verdict.keep else CleanupAction.DELETE
             yield TagDecision(entry.ref_name, entry.digest, action, verdict.reason)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.operations.cleanup.values import Action, PlanKind, QuarantineMode
+from tasks.operations.cleanup.values import CleanupAction, PlanKind, QuarantineMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,12 @@ def _ends(plan: RepositoryPlan, header: PlanHeader) -> Iterator[float]:
     now, grace, hold = header.created, header.timing.grace, header.timing.hold
     is_gone_at_once = header.timing.mode is QuarantineMode.NONE
     for blob in plan.blobs:
-        if blob.action is Action.MARK and blob.size:
+        if blob.action is CleanupAction.MARK and blob.size:
             since = now if blob.since is None else blob.since
             yield since + grace + (0.0 if is_gone_at_once else hold)
-        elif blob.action is Action.QUARANTINE and blob.size and not is_gone_at_once:
+        elif blob.action is CleanupAction.QUARANTINE and blob.size and not is_gone_at_once:
             yield now + hold
     for held in plan.quarantined:
-        if held.action is Action.KEEP and held.size and held.since + hold > now:  # else something else keeps it
-            yield held.since + hold
+        end = held.since + hold
+        if held.action is CleanupAction.KEEP and held.size and end > now:  # else something else keeps it
+            yield end

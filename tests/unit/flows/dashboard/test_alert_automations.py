@@ -80,7 +80,7 @@ def test_a_name_in_what_people_are_told_stays_words(kind: str, subject: str, bod
     url = "mailto://h" if kind == "mail" else "https://h"
     channels = [{"name": "a", "kind": kind, "url": url}]
     file = AlertsFile.model_validate({"version": 1, "channels": channels, "alerts": alerts})
-    told = {"a": alert_automations._Told(uuid4(), file.channels[0].kind)}
+    told = {"a": alert_automations._Recipient(uuid4(), file.channels[0].kind)}
     said = SimpleNamespace(name=HOSTILE, state=SimpleNamespace(name="Failed", message=HOSTILE))
     shown = {"flow": said, "flow_run": said, "event": SimpleNamespace(resource=said, payload={"conflicts": 1})}
     failed, conflict, waiting, silence = (each.actions[0] for each in alert_automations._automations(file, told))

@@ -19,7 +19,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.deciding.policy import DAY, OtherTags, Per, Period, Policy, Referrers
-from tasks.operations.cleanup.values import Limits, QuarantineMode, Timing
+from tasks.operations.cleanup.values import PlanLimits, QuarantineMode, Timing
 
 SCHEMA = Path(__file__).parents[4] / "docs" / "schemas" / "policy-1.json"
 START = "version: 1\npolicies:\n  - name: a\n    repositories: '**'\n"
@@ -112,7 +112,7 @@ def test_every_field_means_what_it_says() -> None:
     assert policy.protected_digests == {Digest("sha256:" + "a" * 64)}
     assert policy.timing == Timing(DAY, 10 * DAY, QuarantineMode.VERSIONS)
     assert (policy.ingest_after, policy.multipart_after) == (7200, 1800)
-    assert policy.limits == Limits(5, None, 2, 1024**3)
+    assert policy.limits == PlanLimits(5, None, 2, 1024**3)
     assert policy.gate == "host:5000/mirror"
 
 

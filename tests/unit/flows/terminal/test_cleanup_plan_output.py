@@ -7,7 +7,7 @@ import pytest
 
 from flows.terminal.cleanup_plan_output import print_plan
 from tasks.operations.cleanup.planning.limits import LimitCheck
-from tasks.operations.cleanup.values import Action, Limits, PlanHeader, PlanKind, RepositoryPlan, Timing
+from tasks.operations.cleanup.values import CleanupAction, PlanHeader, PlanKind, PlanLimits, RepositoryPlan, Timing
 from tests.support.planned_layout import APP, DAY, NOW, PlannedLayout, keep_last
 
 TIMING = Timing(7 * DAY, 14 * DAY)
@@ -19,7 +19,7 @@ def printed(
     kind: PlanKind = PlanKind.CLEANUP,
     timing: Timing = TIMING,
 ) -> list[str]:
-    header = PlanHeader("plan", kind, "s3://bucket", NOW, Limits(), timing)
+    header = PlanHeader("plan", kind, "s3://bucket", NOW, PlanLimits(), timing)
     check = LimitCheck(header.limits, TIMING.mode)
     print_plan(header, map(check.see, [plan]), check, [], as_json=False)
     return capsys.readouterr().out.splitlines()
@@ -49,13 +49,13 @@ def test_nothing_is_said_of_what_does_not_come_back(capsys: pytest.CaptureFixtur
 
 def test_a_plan_says_from_when_on_its_space_comes_back_if_runs_follow(capsys: pytest.CaptureFixture[str]) -> None:
     plan = planned("v1", "v2")
-    marked = [blob for blob in plan.blobs if blob.action is Action.MARK]
+    marked = [blob for blob in plan.blobs if blob.action is CleanupAction.MARK]
     assert marked
     (line,) = (line for line in printed(capsys, plan) if line.startswith(f"       {APP}:"))
     assert line.endswith(f" come back later, from {day(NOW + 21 * DAY)} on")
     known = replace(plan, blobs=tuple(replace(blob, since=NOW - 3 * DAY) for blob in marked))
     assert f"later, from {day(NOW + 18 * DAY)} on (" in printed(capsys, known)[-1]
-    hidden = replace(plan, blobs=tuple(replace(blob, action=Action.QUARANTINE) for blob in marked))
+    hidden = replace(plan, blobs=tuple(replace(blob, action=CleanupAction.QUARANTINE) for blob in marked))
     assert f"later, from {day(NOW + 14 * DAY)} on (" in printed(capsys, hidden)[-1]
 
 

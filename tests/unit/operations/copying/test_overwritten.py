@@ -2,9 +2,9 @@
 
 from tasks.oci.digest import Digest
 from tasks.operations.copying.overwritten import Overwritten
-from tasks.operations.work.planning import Action, CopyPolicy, TagPlan
+from tasks.operations.work.planning import CopyPolicy, TagAction, TagPlan
 
-LOSS = TagPlan(Action.OVERWRITE, seen=Digest.of(b"theirs"), is_theirs=True)
+LOSS = TagPlan(TagAction.OVERWRITE, seen=Digest.of(b"theirs"), is_theirs=True)
 
 
 def test_a_tag_whose_first_push_had_no_answer_is_named_once_however_often_it_is_looked_at() -> None:

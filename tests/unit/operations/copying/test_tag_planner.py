@@ -20,7 +20,7 @@ from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.tag_planner import UNLISTED, TagPlanner, listed_tags
 from tasks.operations.work import freshness
-from tasks.operations.work.planning import Action, CopyPolicy, OnConflict, TagPlan
+from tasks.operations.work.planning import CopyPolicy, OnConflict, TagAction, TagPlan
 from tasks.operations.work.repository_work import Unit
 from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH, RepositoryState
@@ -82,10 +82,10 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
     made = planner(target, *tags, started=started)
     assert made.is_new is is_new
     assert target.asked == ([] if started else ["tags"])
-    assert made.plan_untagged(UNIT).action is Action.COPY
+    assert made.plan_untagged(UNIT).action is TagAction.COPY
     assert (UNIT.descriptor.digest in target.asked) is not is_new
     target.push_manifest("app", UNIT.descriptor.digest, RemoteManifest(NEW, IMAGE_INDEX))
-    assert made.plan_untagged(UNIT).action is (Action.COPY if is_new else Action.UP_TO_DATE)
+    assert made.plan_untagged(UNIT).action is (TagAction.COPY if is_new else TagAction.UP_TO_DATE)
 
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
@@ -106,8 +106,8 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
     assert not made.is_new
 
 
-@pytest.mark.parametrize(("immutable", "action"), [(False, Action.OVERWRITE), (True, Action.REFUSE)])
-def test_a_target_that_moves_no_tags_is_not_asked_to(*, immutable: bool, action: Action) -> None:
+@pytest.mark.parametrize(("immutable", "action"), [(False, TagAction.OVERWRITE), (True, TagAction.REFUSE)])
+def test_a_target_that_moves_no_tags_is_not_asked_to(*, immutable: bool, action: TagAction) -> None:
     plan = planner(Noting(), "v1", started=True, immutable=immutable).plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, "immutable_tag" if immutable else None)
     excepted = planner(Noting(), "v1", started=True, immutable=not immutable, exceptions=("latest", "v*"))
@@ -132,7 +132,7 @@ def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.
 
     made = planner(Slow())
     plan = made.plans(UNIT)["v1"]
-    assert plan.action is Action.COPY
+    assert plan.action is TagAction.COPY
     assert made.renewed(UNIT, "v1", plan).code == Refused.CONFLICT
 
 
@@ -153,9 +153,9 @@ def test_what_was_asked_before_the_machine_slept_is_asked_again(monkeypatch: pyt
 def test_a_target_that_moves_no_tags_takes_new_ones_and_keeps_equal_ones() -> None:
     target = Noting()
     made = planner(target, "v0", immutable=True)
-    assert made.plans(UNIT)["v1"].action is Action.COPY
+    assert made.plans(UNIT)["v1"].action is TagAction.COPY
     target.push_manifest("app", "v1", RemoteManifest(NEW, IMAGE_INDEX))
-    assert planner(target, started=True, immutable=True).plans(UNIT)["v1"].action is Action.UP_TO_DATE
+    assert planner(target, started=True, immutable=True).plans(UNIT)["v1"].action is TagAction.UP_TO_DATE
 
 
 def index_of(*tags: str) -> bytes:
@@ -169,16 +169,16 @@ def index_of(*tags: str) -> bytes:
 @pytest.mark.parametrize(
     ("files", "policy", "action", "code"),
     [
-        ({"other": ("v1",)}, OnConflict.REFUSE, Action.REFUSE, Refused.CONFLICT),
-        ({"other": ("v1",)}, OnConflict.SKIP, Action.REFUSE, Refused.CONFLICT_SKIPPED),
-        ({"other": ("v1",)}, OnConflict.OVERWRITE, Action.OVERWRITE, None),
-        ({"other": ("v2",)}, OnConflict.REFUSE, Action.OVERWRITE, None),
-        ({}, OnConflict.REFUSE, Action.OVERWRITE, None),
+        ({"other": ("v1",)}, OnConflict.REFUSE, TagAction.REFUSE, Refused.CONFLICT),
+        ({"other": ("v1",)}, OnConflict.SKIP, TagAction.REFUSE, Refused.CONFLICT_SKIPPED),
+        ({"other": ("v1",)}, OnConflict.OVERWRITE, TagAction.OVERWRITE, None),
+        ({"other": ("v2",)}, OnConflict.REFUSE, TagAction.OVERWRITE, None),
+        ({}, OnConflict.REFUSE, TagAction.OVERWRITE, None),
     ],
     ids=["has it", "has it, skip", "has it, overwrite", "has it no more", "is gone"],
 )
 def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
-    files: dict[str, tuple[str, ...]], policy: OnConflict, action: Action, code: str | None
+    files: dict[str, tuple[str, ...]], policy: OnConflict, action: TagAction, code: str | None
 ) -> None:
     """A mistyped `--rename` leads one layout to where another one's tags are; the source has not moved then."""
     target, ledger = Noting(), Ledger(MemoryLines(), "team")
@@ -249,20 +249,20 @@ def test_nor_does_one_with_an_entry_that_hides_its_name() -> None:
 @pytest.mark.parametrize(
     ("noted", "present", "action", "said"),
     [
-        (OLD, None, Action.COPY, ""),
-        (OLD, NEW, Action.UP_TO_DATE, ""),
-        (NEW, NEW, Action.UP_TO_DATE, ""),
+        (OLD, None, TagAction.COPY, ""),
+        (OLD, NEW, TagAction.UP_TO_DATE, ""),
+        (NEW, NEW, TagAction.UP_TO_DATE, ""),
         (
             OLD,
             NEW + b" ",
-            Action.REFUSE,
+            TagAction.REFUSE,
             f"the target has {Digest.of(NEW + b' ')} under this tag, which this migration did",
         ),
     ],
     ids=["nothing", "equal", "equal ever since", "somebody else's"],
 )
 def test_another_layout_is_not_asked_where_the_target_has_what_it_should_or_nothing_of_that_layout(
-    noted: bytes, present: bytes | None, action: Action, said: str
+    noted: bytes, present: bytes | None, action: TagAction, said: str
 ) -> None:
     target, ledger = Noting(), Ledger(MemoryLines())
     ledger.note_started("app")
@@ -321,7 +321,7 @@ def test_a_tag_that_the_target_can_not_read_for_good_is_overwritten_only_where_a
     policy: CopyPolicy, status: int, *, is_copied: bool
 ) -> None:
     with nullcontext() if is_copied else pytest.raises(RegistryUnavailableError):
-        assert planned_at(Broken(status), UNIT, policy)["v1"].action is Action.COPY
+        assert planned_at(Broken(status), UNIT, policy)["v1"].action is TagAction.COPY
 
 
 @pytest.mark.parametrize("suffix", ["", ".sig", ".att"])

@@ -10,10 +10,10 @@ from tasks.oci.reference import TargetAddress, referrers_tag
 from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.reports.results import RepositoryInventory, TagEntry, UntaggedKind
 from tasks.operations.work.planning import (
-    Action,
     CopyPolicy,
     NamePlan,
     OnConflict,
+    TagAction,
     Untagged,
     plan_names,
     plan_tag,
@@ -81,18 +81,18 @@ def test_layouts_whose_names_are_one_when_flattened_are_refused_and_told_of_the_
 @pytest.mark.parametrize(
     ("present", "ours", "on_conflict", "action", "code"),
     [
-        (None, None, OnConflict.REFUSE, Action.COPY, None),
-        (None, OURS, OnConflict.REFUSE, Action.COPY, None),
-        (NEW, None, OnConflict.REFUSE, Action.UP_TO_DATE, None),
-        (OURS, OURS, OnConflict.REFUSE, Action.OVERWRITE, None),
-        (THEIRS, None, OnConflict.OVERWRITE, Action.OVERWRITE, None),
-        (THEIRS, OURS, OnConflict.SKIP, Action.REFUSE, Refused.CONFLICT_SKIPPED),
-        (THEIRS, OURS, OnConflict.REFUSE, Action.REFUSE, Refused.CONFLICT),
-        (THEIRS, OURS, OnConflict.FAIL, Action.REFUSE, Refused.CONFLICT),
+        (None, None, OnConflict.REFUSE, TagAction.COPY, None),
+        (None, OURS, OnConflict.REFUSE, TagAction.COPY, None),
+        (NEW, None, OnConflict.REFUSE, TagAction.UP_TO_DATE, None),
+        (OURS, OURS, OnConflict.REFUSE, TagAction.OVERWRITE, None),
+        (THEIRS, None, OnConflict.OVERWRITE, TagAction.OVERWRITE, None),
+        (THEIRS, OURS, OnConflict.SKIP, TagAction.REFUSE, Refused.CONFLICT_SKIPPED),
+        (THEIRS, OURS, OnConflict.REFUSE, TagAction.REFUSE, Refused.CONFLICT),
+        (THEIRS, OURS, OnConflict.FAIL, TagAction.REFUSE, Refused.CONFLICT),
     ],
 )
 def test_only_what_we_wrote_is_overwritten_unless_the_user_says_otherwise(
-    present: Digest | None, ours: str | None, on_conflict: OnConflict, action: Action, code: str | None
+    present: Digest | None, ours: str | None, on_conflict: OnConflict, action: TagAction, code: str | None
 ) -> None:
     plan = plan_tag(TagEntry("v1", described("new")), present, ours, CopyPolicy(on_conflict=on_conflict))
     assert (plan.action, plan.code) == (action, code)
@@ -103,8 +103,8 @@ def test_referrers_that_others_put_under_a_tag_stay_whatever_the_user_says(suffi
     entry = TagEntry(referrers_tag(Digest.of(b"subject")) + suffix, described("new"))
     policy = CopyPolicy(on_conflict=OnConflict.OVERWRITE)
     assert plan_tag(entry, THEIRS, OURS, policy).code == "referrer_conflict"
-    assert plan_tag(entry, OURS, OURS, policy).action is Action.OVERWRITE
-    assert plan_tag(entry, NEW, None, policy).action is Action.UP_TO_DATE
+    assert plan_tag(entry, OURS, OURS, policy).action is TagAction.OVERWRITE
+    assert plan_tag(entry, NEW, None, policy).action is TagAction.UP_TO_DATE
 
 
 def test_untagged_entries_are_taken_as_the_user_says() -> None:

@@ -19,7 +19,7 @@ from tasks.operations.cleanup.applying.repository_applying import apply_reposito
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Step, list_records, read_record
 from tasks.operations.cleanup.records.marks import read_marks
-from tasks.operations.cleanup.values import Action, FileDecision, FileKind, QuarantineMode, Timing
+from tasks.operations.cleanup.values import CleanupAction, FileDecision, FileKind, QuarantineMode, Timing
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -181,7 +181,7 @@ def test_what_can_not_be_purged_is_named_and_keeps_nothing_else_waiting(
 
     monkeypatch.setattr(world.files, "purge_files", purge_files)
     plan = world.plan(keep_policy(1))
-    assert {blob.action for blob in plan.blobs} >= {Action.QUARANTINE}
+    assert {blob.action for blob in plan.blobs} >= {CleanupAction.QUARANTINE}
     outcome = apply_repository(world.tools(), plan)
     assert [problem.message for problem in outcome.problems] == [f"{LOCKED} is locked"]
     assert (outcome.purged, outcome.hidden) == (len(OTHERS), 1)
@@ -267,7 +267,7 @@ def leftover(world: World, name: str) -> FileDecision:
     world.files.put(f"{LAYOUT}/{name}", b"half a blob")
     file = world.files.stat_file(f"{LAYOUT}/{name}")
     assert file is not None
-    return FileDecision(FileKind.INGEST, name, file.size, file.modified, file.etag, Action.DELETE, "")
+    return FileDecision(FileKind.INGEST, name, file.size, file.modified, file.etag, CleanupAction.DELETE, "")
 
 
 def test_what_a_writer_left_and_can_not_be_deleted_is_named_and_keeps_nothing_else(

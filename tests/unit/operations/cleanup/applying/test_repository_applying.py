@@ -23,8 +23,8 @@ from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.marks import read_marks
 from tasks.operations.cleanup.values import (
-    Action,
     BlobDecision,
+    CleanupAction,
     FileDecision,
     FileKind,
     IndexEntry,
@@ -114,9 +114,9 @@ def lacks(_: RepositoryPlan) -> None:
     raise TargetLacksError("the target does not have it")
 
 
-MARK = BlobDecision(DIGEST, 1, 0.0, "etag", Action.MARK, "")
-HIDES = replace(MARK, action=Action.QUARANTINE)
-HELD = QuarantineDecision("run", DIGEST, 1, 0.0, Action.KEEP, "")
+MARK = BlobDecision(DIGEST, 1, 0.0, "etag", CleanupAction.MARK, "")
+HIDES = replace(MARK, action=CleanupAction.QUARANTINE)
+HELD = QuarantineDecision("run", DIGEST, 1, 0.0, CleanupAction.KEEP, "")
 ENTRY = IndexEntry("v1", Descriptor(MANIFEST, DIGEST, 1))
 
 
@@ -129,7 +129,7 @@ ENTRY = IndexEntry("v1", Descriptor(MANIFEST, DIGEST, 1))
         ({"additions": (ENTRY,)}, True),
         ({"drop_layout": True}, True),
         ({"blobs": (MARK, HIDES)}, True),
-        ({"quarantined": (HELD, replace(HELD, action=Action.PURGE))}, True),
+        ({"quarantined": (HELD, replace(HELD, action=CleanupAction.PURGE))}, True),
     ],
 )
 def test_what_is_changed_without_a_condition_needs_an_only_writer(plan: Mapping[str, Any], needs: bool) -> None:
@@ -176,12 +176,12 @@ def leftover(world: World) -> FileDecision:
     world.files.put(f"{LAYOUT}/left", b"half a blob")
     file = world.files.stat_file(f"{LAYOUT}/left")
     assert file is not None
-    return FileDecision(FileKind.INGEST, "left", file.size, file.modified, file.etag, Action.DELETE, "")
+    return FileDecision(FileKind.INGEST, "left", file.size, file.modified, file.etag, CleanupAction.DELETE, "")
 
 
 def test_what_a_writer_left_goes_as_planned_unless_it_is_another_one_by_now(world: World) -> None:
     plan = replace(world.plan(keep_policy(2)), files=(leftover(world),))
-    stays = replace(plan, files=(replace(plan.files[0], action=Action.KEEP),))
+    stays = replace(plan, files=(replace(plan.files[0], action=CleanupAction.KEEP),))
     assert apply_repository(world.tools(), stays).files_deleted == 0
     assert f"{LAYOUT}/left" in world.files.contents()
     outcome = apply_repository(world.tools(), plan)
@@ -195,7 +195,7 @@ def test_what_a_writer_left_goes_as_planned_unless_it_is_another_one_by_now(worl
 def test_an_upload_that_was_never_ended_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     given_up: list[UnfinishedUpload] = []
     monkeypatch.setattr(world.files, "abort_upload", given_up.append)
-    upload = FileDecision(FileKind.UPLOAD, "blobs/sha256/x", 0, 5.0, "id", Action.DELETE, "")
+    upload = FileDecision(FileKind.UPLOAD, "blobs/sha256/x", 0, 5.0, "id", CleanupAction.DELETE, "")
     outcome = apply_repository(world.tools(), replace(world.plan(keep_policy(2)), files=(upload,)))
     assert given_up == [UnfinishedUpload(f"{LAYOUT}/blobs/sha256/x", "id", 5.0)]
     assert (outcome.files_deleted, outcome.bytes_freed) == (1, 0)
@@ -246,7 +246,7 @@ def test_nothing_goes_that_a_target_has_to_hold_and_does_not(waited: World) -> N
 @pytest.mark.parametrize("harm", ["missing", "altered", "unreadable"])
 def test_where_not_all_is_there_and_understood_nothing_is_hidden_or_marked(waited: World, harm: str) -> None:
     plan = waited.plan(keep_policy(1))
-    assert Action.QUARANTINE in {blob.action for blob in plan.blobs}
+    assert CleanupAction.QUARANTINE in {blob.action for blob in plan.blobs}
     manifest, layer = blob_path(image([2]).blobs[-1]), blob_path(b"layer 2")
     if harm == "missing":
         waited.files._files.pop(layer)
@@ -380,11 +380,11 @@ def test_of_a_layout_that_is_gone_the_quarantine_is_emptied(hidden: World) -> No
 
 def test_nothing_of_a_layout_that_is_gone_is_purged_while_something_protected_is_hidden(hidden: World) -> None:
     plan = gone_plan(hidden)
-    assert [each.action for each in plan.quarantined] == [Action.PURGE] * 2
+    assert [each.action for each in plan.quarantined] == [CleanupAction.PURGE] * 2
     protected = frozenset({plan.quarantined[0].digest})
     spared = plan_gone(replace(plan_tools(hidden), protected=protected), LAYOUT)
     assert spared is not None
-    assert [each.action for each in spared.quarantined] == [Action.KEEP] * 2
+    assert [each.action for each in spared.quarantined] == [CleanupAction.KEEP] * 2
     [finding] = spared.findings
     assert (finding.path, finding.code) == (LAYOUT, "protected_is_hidden")
     assert f"its layout is gone; once that is back, layoutlift cleanup undo {hidden.runs[-1]} " in finding.message
@@ -404,13 +404,13 @@ def test_of_a_layout_that_is_gone_nothing_is_purged_that_others_count_on(hidden:
     plan = plan_gone(replace(plan_tools(hidden), gate=gate), LAYOUT)
     assert plan is not None
     assert {(each.action, each.reason) for each in plan.quarantined} == {
-        (Action.KEEP, f"the target does not have {digest}") for digest in held
+        (CleanupAction.KEEP, f"the target does not have {digest}") for digest in held
     }
     needed = Digest.of(b"layer 1")
     hidden.files.put(f"other/blobs/sha256/{needed.encoded}", b"")
     plan = plan_gone(plan_tools(hidden), LAYOUT)
     assert plan is not None
-    kept = {each.digest: each.reason for each in plan.quarantined if each.action is Action.KEEP}
+    kept = {each.digest: each.reason for each in plan.quarantined if each.action is CleanupAction.KEEP}
     assert kept == {needed: "other has a placeholder of zot for it"}
 
 
@@ -541,7 +541,9 @@ def test_only_what_is_as_it_was_when_it_was_found_unneeded_is_marked(world: Worl
     layer, plan = blob_path(b"layer 1"), world.plan(keep_policy(1))
     only(world, "v2")
     if how == "is to stay":
-        blobs = tuple(replace(b, action=Action.KEEP) if blob_path_of(b.digest) == layer else b for b in plan.blobs)
+        blobs = tuple(
+            replace(b, action=CleanupAction.KEEP) if blob_path_of(b.digest) == layer else b for b in plan.blobs
+        )
         plan = replace(plan, blobs=blobs)
     elif how == "is not in the plan":
         plan = replace(plan, blobs=tuple(b for b in plan.blobs if blob_path_of(b.digest) != layer))
@@ -557,7 +559,7 @@ def test_only_what_is_as_it_was_when_it_was_found_unneeded_is_marked(world: Worl
 @pytest.mark.parametrize("is_known", [True, False])
 def test_a_mark_of_which_the_plan_says_nothing_stays(waited: World, is_known: bool) -> None:
     plan = waited.plan(keep_policy(1))
-    marking = tuple(replace(blob, action=Action.KEEP) for blob in plan.blobs) if is_known else ()
+    marking = tuple(replace(blob, action=CleanupAction.KEEP) for blob in plan.blobs) if is_known else ()
     assert marked(waited) == ONLY_V1
     assert apply_repository(waited.tools(), replace(plan, blobs=marking)).problems == []
     assert marked(waited) == (set() if is_known else ONLY_V1)

@@ -15,7 +15,7 @@ from tasks.operations.cleanup.applying.sweeping import Sweep
 from tasks.operations.cleanup.records.holdings import HeldBlob, Holdings
 from tasks.operations.cleanup.records.journal import Step, list_records, read_record
 from tasks.operations.cleanup.records.marks import Mark, read_marks, write_marks
-from tasks.operations.cleanup.values import Action, QuarantineMode, RepositoryPlan, Timing, totals_of
+from tasks.operations.cleanup.values import CleanupAction, QuarantineMode, RepositoryPlan, Timing, totals_of
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -56,7 +56,7 @@ def hidden(world: World) -> World:
     return world
 
 
-def held_by(world: World, action: Action) -> RepositoryPlan:
+def held_by(world: World, action: CleanupAction) -> RepositoryPlan:
     plan = world.plan(keep_policy(1))
     assert action in {blob.action for blob in (*plan.blobs, *plan.quarantined)}
     return plan
@@ -72,7 +72,7 @@ def sweep(world: World, plan: RepositoryPlan, **more: object) -> tuple[set[Diges
 
 
 def test_what_has_waited_is_hidden_and_counted(world: World) -> None:
-    hidden, outcome = sweep(world, held_by(world, Action.QUARANTINE))
+    hidden, outcome = sweep(world, held_by(world, CleanupAction.QUARANTINE))
     assert DIGEST in hidden
     assert (len(hidden), outcome.hidden, outcome.bytes_hidden) == (2, 2, sum(SIZES))
     assert (outcome.purged, outcome.bytes_freed) == (0, 0)
@@ -139,20 +139,20 @@ def written_anew_and_marked(world: World) -> None:
 def test_a_blob_that_is_not_as_it_was_planned_stays_where_it_is(
     world: World, meanwhile: Callable[[World], None]
 ) -> None:
-    plan = held_by(world, Action.QUARANTINE)
+    plan = held_by(world, CleanupAction.QUARANTINE)
     meanwhile(world)
     assert DIGEST not in sweep(world, plan)[0]
 
 
 def test_a_mark_that_is_older_than_its_file_is_void(world: World) -> None:
-    plan = held_by(world, Action.QUARANTINE)
+    plan = held_by(world, CleanupAction.QUARANTINE)
     marks(world, lambda mark: replace(mark, since=mark.modified - 1))
     early = tuple(replace(blob, since=blob.modified - 1) for blob in plan.blobs)
     assert sweep(world, replace(plan, blobs=early))[0] == set()
 
 
 def test_the_wait_is_told_by_the_clock_of_the_store_and_the_times_of_who_applies(world: World) -> None:
-    plan = held_by(world, Action.QUARANTINE)
+    plan = held_by(world, CleanupAction.QUARANTINE)
     assert sweep(world, plan, timing=Timing(GRACE + 1, HOLD))[0] == set()
     world.now += 1
     assert sweep(world, plan, timing=Timing(GRACE + 1, HOLD))[0] != set()
@@ -160,13 +160,13 @@ def test_the_wait_is_told_by_the_clock_of_the_store_and_the_times_of_who_applies
 
 def test_a_plan_to_mark_hides_nothing_however_late_it_is_applied(world: World) -> None:
     world.now -= 1
-    plan = held_by(world, Action.MARK)
+    plan = held_by(world, CleanupAction.MARK)
     world.now += 100 * GRACE
     assert sweep(world, plan)[0] == set()
 
 
 def test_without_a_quarantine_blobs_are_deleted_and_counted_as_such(world: World) -> None:
-    plan = held_by(world, Action.QUARANTINE)
+    plan = held_by(world, CleanupAction.QUARANTINE)
     hidden, outcome = sweep(world, plan, timing=Timing(GRACE, HOLD, QuarantineMode.NONE))
     assert (hidden, outcome.hidden, outcome.bytes_hidden) == (set(), 0, 0)
     assert (outcome.purged, outcome.bytes_freed) == (2, sum(SIZES))
@@ -176,25 +176,25 @@ def test_without_a_quarantine_blobs_are_deleted_and_counted_as_such(world: World
 
 def test_what_has_waited_in_the_quarantine_is_deleted_and_counted(hidden: World) -> None:
     assert len(in_quarantine(hidden)) == 2
-    _, outcome = sweep(hidden, held_by(hidden, Action.PURGE))
+    _, outcome = sweep(hidden, held_by(hidden, CleanupAction.PURGE))
     assert (outcome.purged, outcome.bytes_freed) == (2, sum(SIZES))
     assert in_quarantine(hidden) == set()
 
 
 def test_a_plan_to_keep_deletes_nothing_however_late_it_is_applied(hidden: World) -> None:
     hidden.now -= 1
-    plan = held_by(hidden, Action.KEEP)
+    plan = held_by(hidden, CleanupAction.KEEP)
     hidden.now += 100 * HOLD
     assert sweep(hidden, plan)[1].purged == 0
 
 
 def test_the_hold_is_that_of_who_applies(hidden: World) -> None:
-    plan = held_by(hidden, Action.PURGE)
+    plan = held_by(hidden, CleanupAction.PURGE)
     assert sweep(hidden, plan, timing=Timing(GRACE, HOLD + 1))[1].purged == 0
 
 
 def test_what_the_index_needs_from_the_quarantine_is_not_deleted_there(hidden: World) -> None:
-    plan = held_by(hidden, Action.PURGE)
+    plan = held_by(hidden, CleanupAction.PURGE)
     hidden.files.put(INDEX_PATH, named(hidden.index, image([1]), "v3"))
     manifest = image([1]).blobs[-1]
     hidden.files.put(blob_path(manifest), manifest)
@@ -219,7 +219,7 @@ def hidden_twice(world: World, mode: QuarantineMode) -> World:
 def test_versions_go_all_at_once_and_wait_for_the_last_copies_have_times_of_their_own(
     world: World, mode: QuarantineMode, purged: int
 ) -> None:
-    assert sweep(hidden_twice(world, mode), held_by(world, Action.PURGE))[1].purged == purged
+    assert sweep(hidden_twice(world, mode), held_by(world, CleanupAction.PURGE))[1].purged == purged
 
 
 def test_content_of_its_own_keeps_nothing_else_waiting(world: World) -> None:
@@ -232,31 +232,31 @@ def test_content_of_its_own_keeps_nothing_else_waiting(world: World) -> None:
         assert world.apply_plan(world.plan(keep_policy(1)))
     assert blob_path(b"layer 2") not in world.files.contents()
     world.now += GRACE
-    assert sweep(world, held_by(world, Action.PURGE))[1].purged == 2
+    assert sweep(world, held_by(world, CleanupAction.PURGE))[1].purged == 2
 
 
 def test_nothing_is_forgotten_between_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweeping, "BATCH", 1)
-    assert len(sweep(world, held_by(world, Action.QUARANTINE))[0]) == 2
+    assert len(sweep(world, held_by(world, CleanupAction.QUARANTINE))[0]) == 2
     world.now += HOLD
-    assert sweep(world, held_by(world, Action.PURGE))[1].purged == 2
+    assert sweep(world, held_by(world, CleanupAction.PURGE))[1].purged == 2
 
 
 @pytest.mark.parametrize(
     ("mode", "action"),
     [
-        (QuarantineMode.PREFIX, Action.QUARANTINE),
-        (QuarantineMode.NONE, Action.QUARANTINE),
-        (QuarantineMode.PREFIX, Action.PURGE),
+        (QuarantineMode.PREFIX, CleanupAction.QUARANTINE),
+        (QuarantineMode.NONE, CleanupAction.QUARANTINE),
+        (QuarantineMode.PREFIX, CleanupAction.PURGE),
     ],
 )
 def test_who_has_lost_the_lease_takes_nothing(
-    request: pytest.FixtureRequest, mode: QuarantineMode, action: Action
+    request: pytest.FixtureRequest, mode: QuarantineMode, action: CleanupAction
 ) -> None:
     def lost() -> None:
         raise LockHeldError("another run's by now")
 
-    world: World = request.getfixturevalue("hidden" if action is Action.PURGE else "world")
+    world: World = request.getfixturevalue("hidden" if action is CleanupAction.PURGE else "world")
     plan, before = held_by(world, action), dict(world.files.contents())
     with pytest.raises(LockHeldError):
         sweep(world, plan, guard=lost, timing=Timing(GRACE, HOLD, mode))

@@ -15,7 +15,7 @@ from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import RUNS
 from tasks.operations.cleanup.records.marks import read_marks
-from tasks.operations.cleanup.values import Action, IndexEntry
+from tasks.operations.cleanup.values import CleanupAction, IndexEntry
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -81,10 +81,10 @@ def test_what_a_writer_has_sent_again_is_not_put_back_and_stays_in_the_quarantin
     hidden.finish(Push(image([1]), "v3", hidden.now))
     outcome = undone(hidden, "run-1")
     assert (outcome.restored, outcome.problems) == ([], [])
-    assert quarantined(hidden) == [Action.PURGE, Action.PURGE]
+    assert quarantined(hidden) == [CleanupAction.PURGE, CleanupAction.PURGE]
 
 
-def quarantined(world: World) -> list[Action]:
+def quarantined(world: World) -> list[CleanupAction]:
     world.now += HOLD
     return [held.action for held in world.plan(keep_policy(2)).quarantined]
 
@@ -254,7 +254,7 @@ def test_what_a_run_has_named_is_taken_out_again() -> None:
     assert ([each.tag for each in outcome.removed], outcome.added, tags(world)) == (["found"], [], [])
     plan = world.plan(keep_policy(0))
     assert (plan.refused, plan.findings) == (None, ()), "it is not taken for what a writer lost"
-    assert {(blob.action, blob.since) for blob in plan.blobs} == {(Action.MARK, None)}
+    assert {(blob.action, blob.since) for blob in plan.blobs} == {(CleanupAction.MARK, None)}
 
 
 def test_what_a_run_has_named_and_a_writer_has_written_anew_since_stays_and_is_told() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.undoing import undo_run
 from tasks.operations.cleanup.records.marks import read_marks
-from tasks.operations.cleanup.values import Action
+from tasks.operations.cleanup.values import CleanupAction
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -53,7 +53,7 @@ def undone(world: World, run: str) -> RepositoryOutcome:
     return outcome
 
 
-def actions(world: World, keep_last: int = 2) -> set[Action]:
+def actions(world: World, keep_last: int = 2) -> set[CleanupAction]:
     plan = world.plan(keep_policy(keep_last))
     assert (plan.refused, plan.findings) == (None, ())
     return {blob.action for blob in plan.blobs}
@@ -76,12 +76,12 @@ def test_what_a_run_had_named_again_goes_as_other_blobs_do_once_that_run_is_undo
     plain = world.recovery()
     assert (plain.plan.additions, plain.plan.findings, plain.left_out) == ((), (), len(named - shared(world)))
     assert len(world.recovery(marked=True).plan.additions) == 1
-    assert Action.QUARANTINE not in actions(world), "no wait counts from before it was undone"
+    assert CleanupAction.QUARANTINE not in actions(world), "no wait counts from before it was undone"
     assert world.apply_plan(world.plan(keep_policy(2)))
     world.now += GRACE - 1
-    assert Action.QUARANTINE not in actions(world)
+    assert CleanupAction.QUARANTINE not in actions(world)
     world.now += 1
-    assert Action.QUARANTINE in actions(world)
+    assert CleanupAction.QUARANTINE in actions(world)
     for wait in (0, HOLD):
         world.now += wait
         assert world.apply_plan(world.plan(keep_policy(2)))
@@ -100,7 +100,7 @@ def test_what_an_undo_had_put_back_waits_anew_once_that_undo_is_undone() -> None
     assert not undone(world, "run-0").problems
     outcome = undone(world, "run-1")
     assert ([entry.tag for entry in outcome.removed], outcome.marked, outcome.problems) == (["v1"], 2, [])
-    assert actions(world) == {Action.KEEP, Action.MARK}
+    assert actions(world) == {CleanupAction.KEEP, CleanupAction.MARK}
 
 
 def test_what_an_undo_had_put_back_waits_anew_also_where_another_tool_takes_it_out_again() -> None:
@@ -109,7 +109,7 @@ def test_what_an_undo_had_put_back_waits_anew_also_where_another_tool_takes_it_o
     world.now += 5 * GRACE
     assert not undone(world, "run-0").problems
     world.files.put(INDEX_PATH, before)
-    assert {blob.action for blob in world.plan(keep_policy(2)).blobs} == {Action.KEEP, Action.MARK}
+    assert {blob.action for blob in world.plan(keep_policy(2)).blobs} == {CleanupAction.KEEP, CleanupAction.MARK}
 
 
 def test_an_undo_that_puts_one_of_two_back_leaves_the_marks_of_the_other() -> None:
@@ -149,7 +149,7 @@ def test_what_was_named_again_and_can_not_be_read_by_now_keeps_nothing_from_bein
     world.files.put(blob_path(image([1]).blobs[-1]), b"{" + 200 * b" ")
     outcome = undone(world, world.runs[-1])
     assert (len(outcome.removed), outcome.marked, outcome.problems, world.entries) == (1, 1, [], [])
-    assert actions(world) == {Action.MARK}
+    assert actions(world) == {CleanupAction.MARK}
 
 
 def test_nothing_is_taken_out_while_it_can_not_be_told_what_that_leaves_and_the_undo_goes_on_once_it_can() -> None:

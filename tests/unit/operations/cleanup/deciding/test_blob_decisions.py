@@ -22,7 +22,7 @@ from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions
 from tasks.operations.cleanup.layout.layout_view import LayoutView
 from tasks.operations.cleanup.records.holdings import HeldBlob
 from tasks.operations.cleanup.records.marks import Mark
-from tasks.operations.cleanup.values import Action, FileKind, Timing
+from tasks.operations.cleanup.values import CleanupAction, FileKind, Timing
 from tests.support.planned_layout import APP, DAY, NOW
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def decided(mark: Mark | None, found: EntryDecisions, rules: BlobRules = RULES) 
 def test_a_blob_whose_entry_goes_just_now_is_marked_anew_whatever_mark_it_has() -> None:
     """Somebody may still count on it: its wait begins when nothing names it any more."""
     decision = decided(Mark.of(FILE, NOW - 40 * DAY), entries(before=[BLOB]))
-    assert (decision.action, decision.since) == (Action.MARK, None)
-    assert decided(Mark.of(FILE, NOW - 40 * DAY), entries()).action is Action.QUARANTINE
+    assert (decision.action, decision.since) == (CleanupAction.MARK, None)
+    assert decided(Mark.of(FILE, NOW - 40 * DAY), entries()).action is CleanupAction.QUARANTINE
 
 
 @pytest.mark.parametrize("since", [NOW + 1, FILE.modified - 1])
 def test_a_mark_of_the_future_or_from_before_its_file_is_void(since: float) -> None:
     decision = decided(Mark.of(FILE, since), entries(), replace(RULES, timing=Timing(0.0, 0.0)))
-    assert (decision.action, decision.since) == (Action.MARK, None)
+    assert (decision.action, decision.since) == (CleanupAction.MARK, None)
 
 
 def test_a_blob_says_why_it_still_waits() -> None:
@@ -75,18 +75,18 @@ def held(digest: Digest = BLOB, since: float = NOW - DAY, run: str = "run-0") ->
 @pytest.mark.parametrize("found", [entries(needed=[OTHER]), entries(before=[OTHER])])
 def test_what_the_index_names_and_the_layout_lacks_comes_back(found: EntryDecisions) -> None:
     decisions = list(decide_quarantined([held(OTHER), held(BLOB)], view(), found, RULES))
-    assert [each.action for each in decisions] == [Action.RESTORE, Action.PURGE]
+    assert [each.action for each in decisions] == [CleanupAction.RESTORE, CleanupAction.PURGE]
 
 
 def test_what_the_layout_has_is_not_needed_from_the_quarantine() -> None:
     [decision] = decide_quarantined([held()], view(), entries(needed=[BLOB]), RULES)
-    assert decision.action is Action.PURGE
+    assert decision.action is CleanupAction.PURGE
 
 
 def test_the_quarantine_is_left_when_the_hold_is_over_and_not_before() -> None:
-    times = (NOW - DAY + 1, NOW - DAY)
-    assert [decide_unneeded(held(since=since), RULES).action for since in times] == [Action.KEEP, Action.PURGE]
-    assert decide_unneeded(held(), replace(RULES, sweeps=False)).action is Action.KEEP
+    actions = [decide_unneeded(held(since=since), RULES).action for since in (NOW - DAY + 1, NOW - DAY)]
+    assert actions == [CleanupAction.KEEP, CleanupAction.PURGE]
+    assert decide_unneeded(held(), replace(RULES, sweeps=False)).action is CleanupAction.KEEP
 
 
 def test_what_is_protected_and_in_the_layout_is_not_hidden() -> None:
@@ -98,13 +98,13 @@ def test_what_is_protected_and_in_the_layout_is_not_hidden() -> None:
 def test_only_purges_are_spared_and_they_say_why() -> None:
     restored = list(decide_quarantined([held(OTHER), held(BLOB)], view(), entries(needed=[OTHER]), RULES))
     kept = spare(restored, {OTHER})
-    assert [each.action for each in kept] == [Action.RESTORE, Action.KEEP]
+    assert [each.action for each in kept] == [CleanupAction.RESTORE, CleanupAction.KEEP]
     assert kept[0] == restored[0]
     assert OTHER in kept[1].reason
 
 
 TIMES = [NOW - DAY + 1, NOW - DAY, 0.0, NOW + DAY]
-FATES = [Action.KEEP, Action.DELETE, Action.KEEP, Action.KEEP]
+FATES = [CleanupAction.KEEP, CleanupAction.DELETE, CleanupAction.KEEP, CleanupAction.KEEP]
 
 
 @pytest.mark.parametrize("path", [APP, "."])
@@ -119,11 +119,11 @@ def test_leftovers_go_when_they_are_old_enough_by_the_time_of_their_kind(path: s
         (FileKind.UPLOAD, f"blobs/{TIMES[-1]}", 0),
     ]
     patient = replace(RULES, multipart_after=100 * DAY)
-    assert [each.action for each in decide_files(view(path, uploads=uploads), patient)] == [Action.KEEP] * 4
+    assert [each.action for each in decide_files(view(path, uploads=uploads), patient)] == [CleanupAction.KEEP] * 4
 
 
 def test_leftovers_stay_where_no_policy_says_for_how_long() -> None:
     upload = UnfinishedUpload(f"{APP}/blobs/x", "id", NOW - 50 * DAY)
     [decision] = decide_files(view(uploads=[upload]), replace(RULES, sweeps=False))
-    assert decision.action is Action.KEEP
+    assert decision.action is CleanupAction.KEEP
     assert "policy" in decision.reason

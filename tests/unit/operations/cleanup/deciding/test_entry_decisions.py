@@ -23,7 +23,7 @@ from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions, de
 from tasks.operations.cleanup.deciding.policy import Referrers
 from tasks.operations.cleanup.layout.graph import Graph, Node
 from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
-from tasks.operations.cleanup.values import Action, IndexEntry
+from tasks.operations.cleanup.values import CleanupAction, IndexEntry
 from tests.support.graph_looks import counted_looks
 from tests.support.planned_layout import DAY, REF_NAME, PlannedLayout, keep_last
 
@@ -235,7 +235,7 @@ def test_referrers_that_are_kept_keep_the_content_of_their_subject() -> None:
     layout.image("v2")
     assert left(layout, referrers=Referrers.KEEP) == [False, True, True]
     plan = layout.plan(keep_last(1, referrers=Referrers.KEEP))
-    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+    assert {blob.action for blob in plan.blobs} == {CleanupAction.KEEP}
 
 
 def test_a_referrer_with_a_tag_of_its_own_is_judged_by_its_tag() -> None:

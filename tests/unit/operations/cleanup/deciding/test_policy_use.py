@@ -13,7 +13,7 @@ from tasks.operations.cleanup.deciding.policy import (
     select_tags,
 )
 from tasks.operations.cleanup.deciding.policy_use import PolicyUse
-from tasks.operations.cleanup.values import Action, Refusal, RepositoryPlan, TagDecision
+from tasks.operations.cleanup.values import CleanupAction, Refusal, RepositoryPlan, TagDecision
 from tasks.operations.reports.findings import is_harmful
 
 SOURCE = {"team/app": ["v1", "latest"], "team/web": [], "release/core": ["v1"]}
@@ -25,7 +25,7 @@ def about(name: str, include: str, *match: str, exclude: Sequence[str] = ()) -> 
 
 
 def plan(path: str, tags: Sequence[str], refused: Refusal | None = None) -> RepositoryPlan:
-    decisions = tuple(TagDecision(tag, Digest.of(tag.encode()), Action.KEEP, "") for tag in tags)
+    decisions = tuple(TagDecision(tag, Digest.of(tag.encode()), CleanupAction.KEEP, "") for tag in tags)
     return RepositoryPlan(path, "", tags=decisions, refused=refused)
 
 

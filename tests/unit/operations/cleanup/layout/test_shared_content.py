@@ -8,7 +8,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError
 from tasks.operations.cleanup.layout.shared_content import SharedContent, is_placeholder
-from tasks.operations.cleanup.values import Action
+from tasks.operations.cleanup.values import CleanupAction
 from tasks.stores.directory.directory_files import DirectoryFiles
 from tests.support.cleanup_world import HOLD, World, blob_path, keep_policy, world_that_waited
 from tests.support.memory_files import MemoryFiles
@@ -28,7 +28,7 @@ def test_what_another_repository_has_a_placeholder_for_stays(world: World) -> No
     world.files.put(OTHER, b"")
     plan = world.plan(keep_policy(1))
     [decision] = [blob for blob in plan.blobs if blob.digest == DIGEST]
-    assert (decision.action, decision.reason) == (Action.MARK, "other has a placeholder of zot for it")
+    assert (decision.action, decision.reason) == (CleanupAction.MARK, "other has a placeholder of zot for it")
     assert world.apply_plan(plan)
     world.now += HOLD
     assert world.apply_plan(world.plan(keep_policy(1)))

@@ -18,8 +18,8 @@ from tasks.operations.cleanup.planning.gate import Gate
 from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
 from tasks.operations.cleanup.values import (
-    Action,
     BlobDecision,
+    CleanupAction,
     IndexEntry,
     QuarantineDecision,
     RepositoryPlan,
@@ -92,7 +92,7 @@ def target(layout: PlannedLayout) -> HoldingTarget:
 def kept(layout: PlannedLayout) -> bool:
     plan = layout.plan()
     assert plan.refused is None
-    return {tag.tag: tag.action for tag in plan.tags}["v1"] is Action.KEEP
+    return {tag.tag: tag.action for tag in plan.tags}["v1"] is CleanupAction.KEEP
 
 
 def test_what_the_target_holds_goes(layout: PlannedLayout, target: HoldingTarget) -> None:
@@ -197,12 +197,12 @@ def test_blobs_that_leave_the_layout_or_the_quarantine_are_asked_for(
     layout: PlannedLayout, target: HoldingTarget, *, held: bool
 ) -> None:
     size, digest = 4, Digest.of(b"lone")
-    quarantined = QuarantineDecision("run-0", digest, size, NOW, Action.PURGE, "")
-    blob = BlobDecision(digest, size, NOW, "e", Action.QUARANTINE, "")
+    quarantined = QuarantineDecision("run-0", digest, size, NOW, CleanupAction.PURGE, "")
+    blob = BlobDecision(digest, size, NOW, "e", CleanupAction.QUARANTINE, "")
     going = [RepositoryPlan(APP, "e", blobs=(blob,)), RepositoryPlan(APP, "e", quarantined=(quarantined,))]
     staying = [
-        RepositoryPlan(APP, "e", blobs=(replace(blob, action=Action.MARK),)),
-        RepositoryPlan(APP, "e", quarantined=(replace(quarantined, action=Action.KEEP),)),
+        RepositoryPlan(APP, "e", blobs=(replace(blob, action=CleanupAction.MARK),)),
+        RepositoryPlan(APP, "e", quarantined=(replace(quarantined, action=CleanupAction.KEEP),)),
     ]
     if held:
         target.content[digest[7:]] = size
@@ -229,7 +229,7 @@ def test_what_nothing_names_stays_where_it_is_while_the_target_lacks_it(
     (of_the_mark,) = [blob for blob in plan.blobs if blob.digest == waits["digest"]]
     (of_the_quarantine,) = plan.quarantined
     assert (of_the_mark.action, of_the_quarantine.action) == (
-        (Action.QUARANTINE, Action.PURGE) if held else (Action.MARK, Action.KEEP)
+        (CleanupAction.QUARANTINE, CleanupAction.PURGE) if held else (CleanupAction.MARK, CleanupAction.KEEP)
     )
     assert all("target" in each.reason for each in (of_the_mark, of_the_quarantine)) is not held
 
@@ -291,7 +291,7 @@ def test_of_two_images_with_one_tag_only_that_goes_which_the_target_has_under_it
     plan = layout.plan()
     assert [entry.tag for entry in plan.removals] == ["registry.example/one:v1"]
     other = IndexEntry("registry.example/two:v1", Descriptor.from_json(layout.entries[2]))
-    both = TagDecision(other.tag or "", other.descriptor.digest, Action.DELETE, "")
+    both = TagDecision(other.tag or "", other.descriptor.digest, CleanupAction.DELETE, "")
     plan = replace(plan, removals=(*plan.removals, other), tags=(both, *plan.tags))
     with pytest.raises(TargetLacksError, match="v1: the target has sha256"):
         layout.gate.require_plan(MemorySource(layout.files.contents()), plan)
@@ -339,7 +339,7 @@ def test_a_list_of_referrers_stays_with_its_subject_where_the_target_lacks(
     else:
         listed.forget(Digest.of(b"layer sbom"))
     tags = {tag.tag[:6]: tag.action for tag in layout.plan().tags}
-    assert tags["sha256"] is Action.KEEP
+    assert tags["sha256"] is CleanupAction.KEEP
 
 
 SUBJECT, LIST, ONE, TWO = (Digest.of(raw) for raw in (b"subject", b"list", b"one", b"two"))

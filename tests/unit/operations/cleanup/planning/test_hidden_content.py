@@ -19,7 +19,7 @@ from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import plan_recovery
 from tasks.operations.cleanup.records.holdings import Holdings
-from tasks.operations.cleanup.values import Action, RepositoryPlan
+from tasks.operations.cleanup.values import CleanupAction, RepositoryPlan
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -72,7 +72,7 @@ def recovery(world: World) -> RepositoryPlan:
     return plan_recovery(tools, LAYOUT).plan
 
 
-def actions(plan: RepositoryPlan, raw: bytes) -> list[Action]:
+def actions(plan: RepositoryPlan, raw: bytes) -> list[CleanupAction]:
     encoded = blob_path(raw).rpartition("/")[2]
     return [each.action for each in (*plan.blobs, *plan.quarantined) if each.digest.endswith(encoded)]
 
@@ -82,11 +82,11 @@ def test_a_hidden_blob_that_is_named_again_comes_back_by_a_plan_that_says_so(wai
     world = named_by(image([1, 3]), waits=waits)
     plan = world.plan(POLICY)
     assert plan.refused is None
-    assert actions(plan, LAYER) == [Action.RESTORE]
-    assert {tag.tag for tag in plan.tags if tag.action is Action.KEEP} == {"v2", "v3"}
+    assert actions(plan, LAYER) == [CleanupAction.RESTORE]
+    assert {tag.tag for tag in plan.tags if tag.action is CleanupAction.KEEP} == {"v2", "v3"}
     assert world.apply_plan(plan)
     assert world.absent() == set()
-    assert actions(world.plan(POLICY), LAYER) == [Action.KEEP]
+    assert actions(world.plan(POLICY), LAYER) == [CleanupAction.KEEP]
 
 
 @pytest.mark.parametrize("waits", [0.0, 2 * HOLD])
@@ -102,7 +102,7 @@ def test_a_hidden_manifest_that_is_named_again_comes_back_and_is_said_to(waits: 
     assert world.absent() == set()
     after = world.plan(POLICY)
     assert after.refused is None
-    assert [actions(after, raw) for raw in (MANIFEST, LAYER)] == [[Action.KEEP], [Action.KEEP]]
+    assert [actions(after, raw) for raw in (MANIFEST, LAYER)] == [[CleanupAction.KEEP], [CleanupAction.KEEP]]
 
 
 def refuses(error: type[LayoutliftError]) -> Callable[[RepositoryPlan], None]:

@@ -11,12 +11,12 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import (
-    Action,
     BlobDecision,
+    CleanupAction,
     FileDecision,
     FileKind,
     IndexEntry,
-    Limits,
+    PlanLimits,
     QuarantineDecision,
     QuarantineMode,
     RepositoryPlan,
@@ -31,20 +31,20 @@ ENTRY = Descriptor("a/b", DIGEST, 0)
 REMOVAL = IndexEntry(None, ENTRY)
 
 
-def blob(action: Action, size: int = 0, since: float | None = None) -> BlobDecision:
+def blob(action: CleanupAction, size: int = 0, since: float | None = None) -> BlobDecision:
     return BlobDecision(DIGEST, size, 1.0, "e", action, "", since=since)
 
 
 def plan(path: str, kept: int, deleted: int, size: int = 0) -> RepositoryPlan:
-    actions = [Action.KEEP] * kept + [Action.DELETE] * deleted
+    actions = [CleanupAction.KEEP] * kept + [CleanupAction.DELETE] * deleted
     tags = tuple(TagDecision(str(place), DIGEST, action, "") for place, action in enumerate(actions))
-    goes = tuple(IndexEntry(tag.tag, ENTRY) for tag in tags if tag.action is Action.DELETE)
-    blobs = (blob(Action.MARK, size), *([blob(Action.KEEP)] if kept else []))
+    goes = tuple(IndexEntry(tag.tag, ENTRY) for tag in tags if tag.action is CleanupAction.DELETE)
+    blobs = (blob(CleanupAction.MARK, size), *([blob(CleanupAction.KEEP)] if kept else []))
     return RepositoryPlan(path, "", tags, removals=goes, blobs=blobs)
 
 
 def beyond(limits: dict[str, float | None], *plans: RepositoryPlan) -> tuple[str, ...]:
-    check = LimitCheck(Limits(**{**NONE, **limits}), QuarantineMode.PREFIX)  # type: ignore[arg-type]
+    check = LimitCheck(PlanLimits(**{**NONE, **limits}), QuarantineMode.PREFIX)  # type: ignore[arg-type]
     for each in plans:
         check.see(each)
     return check.beyond()
@@ -76,22 +76,22 @@ def test_tags_of_referrers_do_not_make_up_for_those_that_people_know(
 ) -> None:
     """As cosign leaves them where images were deleted without their signatures, which stay."""
     signatures = (f"{name}sha256-{Digest.of(bytes([place])).encoded}{suffix}" for place in range(9))
-    kept = tuple(TagDecision(tag, DIGEST, Action.KEEP, "") for tag in signatures)
+    kept = tuple(TagDecision(tag, DIGEST, CleanupAction.KEEP, "") for tag in signatures)
     [line] = beyond(limits, RepositoryPlan("a", "", (*plan("a", 0, 3).tags, *kept)))
     assert ("100 %" in line) is ("max_percent" in limits)
 
 
 def test_tags_of_referrers_are_limited_like_others() -> None:
-    signature = TagDecision(f"sha256-{DIGEST.encoded}.sig", DIGEST, Action.DELETE, "")
+    signature = TagDecision(f"sha256-{DIGEST.encoded}.sig", DIGEST, CleanupAction.DELETE, "")
     [line] = beyond({"max_percent": 25.0, "min_tags_left": 1}, RepositoryPlan("a", "", (signature,)))
     assert line.startswith("a: 100 %")
 
 
 def test_a_repository_of_which_nothing_is_left_is_beyond_its_limit_also_without_any_tag() -> None:
-    untagged = RepositoryPlan("a", "", removals=(REMOVAL,), blobs=(blob(Action.MARK),))
+    untagged = RepositoryPlan("a", "", removals=(REMOVAL,), blobs=(blob(CleanupAction.MARK),))
     [line] = beyond({"min_tags_left": 1}, untagged)
     assert line == "a: 0 tags are left, min_tags_left is 1"
-    assert beyond({"min_tags_left": 1}, replace(untagged, blobs=(*untagged.blobs, blob(Action.KEEP)))) == ()
+    assert beyond({"min_tags_left": 1}, replace(untagged, blobs=(*untagged.blobs, blob(CleanupAction.KEEP)))) == ()
     assert beyond({"min_tags_left": 0}, untagged) == ()
     assert beyond({"min_tags_left": 1}, replace(untagged, removals=())) == ()
 
@@ -99,13 +99,13 @@ def test_a_repository_of_which_nothing_is_left_is_beyond_its_limit_also_without_
 @pytest.mark.parametrize(
     ("decided", "counts"),
     [
-        ({"blobs": (blob(Action.MARK, 9),)}, True),
-        ({"blobs": (blob(Action.MARK, 9, since=1.0),)}, False),
-        ({"blobs": (blob(Action.QUARANTINE, 9, since=1.0),)}, True),
-        ({"blobs": (blob(Action.KEEP, 9),)}, False),
-        ({"quarantined": (QuarantineDecision("run", DIGEST, 9, 1.0, Action.KEEP, ""),)}, False),
-        ({"quarantined": (QuarantineDecision("run", DIGEST, 9, 1.0, Action.PURGE, ""),)}, True),
-        ({"files": (FileDecision(FileKind.INGEST, "ingest/x", 9, 1.0, "e", Action.DELETE, ""),)}, True),
+        ({"blobs": (blob(CleanupAction.MARK, 9),)}, True),
+        ({"blobs": (blob(CleanupAction.MARK, 9, since=1.0),)}, False),
+        ({"blobs": (blob(CleanupAction.QUARANTINE, 9, since=1.0),)}, True),
+        ({"blobs": (blob(CleanupAction.KEEP, 9),)}, False),
+        ({"quarantined": (QuarantineDecision("run", DIGEST, 9, 1.0, CleanupAction.KEEP, ""),)}, False),
+        ({"quarantined": (QuarantineDecision("run", DIGEST, 9, 1.0, CleanupAction.PURGE, ""),)}, True),
+        ({"files": (FileDecision(FileKind.INGEST, "ingest/x", 9, 1.0, "e", CleanupAction.DELETE, ""),)}, True),
     ],
 )
 def test_bytes_count_where_they_go_a_step_further_and_not_while_they_wait(
@@ -117,12 +117,12 @@ def test_bytes_count_where_they_go_a_step_further_and_not_while_they_wait(
 
 def test_a_plan_that_takes_nothing_away_is_within_all_limits() -> None:
     """As nobody is asked about it: it only notes what nothing names."""
-    assert beyond({"max_bytes": 0}, RepositoryPlan("a", "", blobs=(blob(Action.MARK, 9),))) == ()
+    assert beyond({"max_bytes": 0}, RepositoryPlan("a", "", blobs=(blob(CleanupAction.MARK, 9),))) == ()
 
 
 @pytest.mark.parametrize("is_last", [False, True])
 def test_a_repository_that_only_notes_neither_hides_nor_lessens_what_another_takes(*, is_last: bool) -> None:
-    notes, takes = RepositoryPlan("a", "", blobs=(blob(Action.MARK, 5),)), plan("b", 1, 1, 5)
+    notes, takes = RepositoryPlan("a", "", blobs=(blob(CleanupAction.MARK, 5),)), plan("b", 1, 1, 5)
     [line] = beyond({"max_bytes": 9}, *((notes, takes) if is_last else (takes, notes)))
     assert line == "10 bytes go, max_bytes is 9"
 

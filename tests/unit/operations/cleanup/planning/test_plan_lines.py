@@ -13,15 +13,15 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup.planning.plan_lines import PlanReader, PlanWriter, check_plan
 from tasks.operations.cleanup.values import (
-    Action,
     BlobDecision,
+    CleanupAction,
     FileDecision,
     FileKind,
     IndexEntry,
-    Limits,
     PlanFooter,
     PlanHeader,
     PlanKind,
+    PlanLimits,
     PlanTotals,
     QuarantineDecision,
     QuarantineMode,
@@ -50,7 +50,7 @@ _descriptors = st.builds(
 )
 
 
-_actions, _bools = st.sampled_from(Action), st.booleans()
+_actions, _bools = st.sampled_from(CleanupAction), st.booleans()
 
 
 def _some(made: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ...]]:
@@ -79,7 +79,7 @@ _headers = st.builds(
     kind=st.sampled_from(PlanKind),
     source=_texts,
     created=_times,
-    limits=st.builds(Limits, st.none() | _sizes, st.none() | _times),
+    limits=st.builds(PlanLimits, st.none() | _sizes, st.none() | _times),
     timing=st.builds(Timing, _times, _times, st.sampled_from(QuarantineMode)),
     policy=st.none() | _digests,
     gate=st.none() | _texts,
@@ -103,12 +103,12 @@ def test_a_plan_comes_back_as_it_was_written(
 
 @given(st.text(max_size=30), st.floats(0, 4e9), st.integers(0, 2**60))
 def test_any_text_and_number_comes_back(text: str, time: float, size: int) -> None:
-    blob = BlobDecision(Digest.of(b""), size, time, text, Action.MARK, text, since=time)
-    plan = RepositoryPlan(text, text, blobs=(blob,), tags=(TagDecision(text, blob.digest, Action.KEEP, text),))
+    blob = BlobDecision(Digest.of(b""), size, time, text, CleanupAction.MARK, text, since=time)
+    plan = RepositoryPlan(text, text, blobs=(blob,), tags=(TagDecision(text, blob.digest, CleanupAction.KEEP, text),))
     assert list(PlanReader(_lines(_HEADER, [plan], PlanFooter())).repositories()) == [plan]
 
 
-_HEADER = PlanHeader("p1", PlanKind.CLEANUP, "/tree", 1.0, Limits(), Timing(1.0, 2.0))
+_HEADER = PlanHeader("p1", PlanKind.CLEANUP, "/tree", 1.0, PlanLimits(), Timing(1.0, 2.0))
 _PLAN = _lines(_HEADER, [RepositoryPlan("a", "1"), RepositoryPlan("b", "2")], PlanFooter())
 
 

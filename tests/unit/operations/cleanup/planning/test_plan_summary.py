@@ -4,7 +4,7 @@ from tasks.oci.codes import Problem
 from tasks.operations.cleanup.deciding.choices import Choice
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
-from tasks.operations.cleanup.values import Limits, PlanFooter, PlanHeader, PlanKind, totals_of
+from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, PlanLimits, totals_of
 from tests.support.planned_layout import APP, NOW, PlannedLayout, keep_last
 
 
@@ -27,7 +27,7 @@ def summed_up(layout: PlannedLayout, choice: Choice | None = None, *, takes: boo
     summary = PlanSummary(DEFAULT_TIMING.mode)
     summary.see(layout.plan(choice))
     assert summary.takes is takes
-    header = PlanHeader("plan", PlanKind.CLEANUP, "s3://bucket", NOW, Limits(), DEFAULT_TIMING)
+    header = PlanHeader("plan", PlanKind.CLEANUP, "s3://bucket", NOW, PlanLimits(), DEFAULT_TIMING)
     return summary.markdown(header, PlanFooter(), [], "plan.jsonl").replace("\\", "")
 
 

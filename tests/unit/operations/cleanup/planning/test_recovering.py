@@ -11,7 +11,7 @@ from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import plan_recovery
 from tasks.operations.cleanup.records.holdings import Holdings
-from tasks.operations.cleanup.values import Action, RepositoryPlan, Timing
+from tasks.operations.cleanup.values import CleanupAction, RepositoryPlan, Timing
 from tests.support.memory_stores import MemorySource
 from tests.support.planned_layout import APP, NOW, REF_NAME, Json, PlannedLayout
 
@@ -55,7 +55,7 @@ class Lost(PlannedLayout):
     def named(self) -> set[tuple[str | None, str]]:
         plan = self.recovery()
         assert (plan.refused, plan.path) == (None, APP)
-        added = {(tag.tag, tag.digest) for tag in plan.tags if tag.action is Action.ADD}
+        added = {(tag.tag, tag.digest) for tag in plan.tags if tag.action is CleanupAction.ADD}
         assert added == {(each.tag, each.descriptor.digest) for each in plan.additions if each.tag is not None}
         return {(each.tag, each.descriptor.digest) for each in plan.additions}
 

@@ -18,7 +18,7 @@ from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import select_tags
 from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
-from tasks.operations.cleanup.values import Action, FileKind, Timing
+from tasks.operations.cleanup.values import CleanupAction, FileKind, Timing
 from tests.support.cleanup_world import GRACE, HOLD, Push, World, blob_path, image, keep_policy
 from tests.support.memory_stores import MemorySource
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
@@ -38,12 +38,12 @@ def two_images() -> PlannedLayout:
     return layout
 
 
-def fates(plan: RepositoryPlan) -> dict[str, Action]:
+def fates(plan: RepositoryPlan) -> dict[str, CleanupAction]:
     assert plan.refused is None
     return {tag.tag: tag.action for tag in plan.tags}
 
 
-def fate(plan: RepositoryPlan, descriptor: dict[str, Any]) -> Action:
+def fate(plan: RepositoryPlan, descriptor: dict[str, Any]) -> CleanupAction:
     return {blob.digest: blob.action for blob in plan.blobs}[Digest(descriptor["digest"])]
 
 
@@ -57,20 +57,21 @@ def mark(layout: PlannedLayout, descriptor: dict[str, Any], since: float) -> Sto
 
 def test_entries_go_first_and_their_blobs_are_only_marked() -> None:
     plan = two_images().plan()
-    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP}
+    assert fates(plan) == {"v1": CleanupAction.DELETE, "v2": CleanupAction.KEEP}
     assert [entry.tag for entry in plan.removals] == ["v1"]
     actions = [blob.action for blob in plan.blobs]
-    assert (actions.count(Action.MARK), actions.count(Action.KEEP)) == (2, 3)  # the config belongs to both
+    marked, kept = actions.count(CleanupAction.MARK), actions.count(CleanupAction.KEEP)
+    assert (marked, kept) == (2, 3)  # the config belongs to both
 
 
 def test_a_blob_leaves_only_after_its_mark_waited_for_the_grace_time() -> None:
     layout = two_images()
     lone = layout.blob(b"nobody's")
-    assert fate(layout.plan(), lone) is Action.MARK
+    assert fate(layout.plan(), lone) is CleanupAction.MARK
     mark(layout, lone, NOW - DAY + 1)
-    assert fate(layout.plan(), lone) is Action.MARK
+    assert fate(layout.plan(), lone) is CleanupAction.MARK
     mark(layout, lone, NOW - DAY)
-    assert fate(layout.plan(), lone) is Action.QUARANTINE
+    assert fate(layout.plan(), lone) is CleanupAction.QUARANTINE
 
 
 def test_a_mark_of_a_blob_that_was_written_anew_is_void() -> None:
@@ -79,7 +80,7 @@ def test_a_mark_of_a_blob_that_was_written_anew_is_void() -> None:
     mark(layout, lone, NOW - 50 * DAY)
     layout.time = NOW - 10 * DAY
     layout.blob(b"nobody's")
-    assert fate(layout.plan(), lone) is Action.MARK
+    assert fate(layout.plan(), lone) is CleanupAction.MARK
 
 
 def test_a_mark_holds_for_the_very_file_that_was_marked() -> None:
@@ -91,7 +92,7 @@ def test_a_mark_holds_for_the_very_file_that_was_marked() -> None:
     written = layout.files.stat_file(layout.place(lone["digest"]))
     assert written is not None
     assert (written.modified, written.etag == marked.etag) == (marked.modified, False)
-    assert fate(layout.plan(), lone) is Action.MARK
+    assert fate(layout.plan(), lone) is CleanupAction.MARK
 
 
 def test_a_mark_of_a_blob_that_is_named_again_is_void() -> None:
@@ -99,7 +100,7 @@ def test_a_mark_of_a_blob_that_is_named_again_is_void() -> None:
     lone = layout.blob(b"layer v3")
     mark(layout, lone, NOW - 50 * DAY)
     layout.image("v3")
-    assert fate(layout.plan(), lone) is Action.KEEP
+    assert fate(layout.plan(), lone) is CleanupAction.KEEP
 
 
 @pytest.mark.parametrize("when", [0.0, NOW + DAY])
@@ -108,7 +109,7 @@ def test_a_blob_of_unknown_or_future_age_stays(when: float) -> None:
     layout.time = when
     lone = layout.blob(b"nobody's")
     mark(layout, lone, NOW - 50 * DAY)
-    assert fate(layout.plan(), lone) is Action.KEEP
+    assert fate(layout.plan(), lone) is CleanupAction.KEEP
 
 
 def test_a_tag_of_unknown_age_stays_where_age_decides() -> None:
@@ -120,7 +121,7 @@ def test_a_tag_of_unknown_age_stays_where_age_decides() -> None:
     layout.time = NOW - DAY
     layout.image("new")
     found = fates(layout.plan(keep_last(1, order_by=OrderBy.CREATED)))
-    assert found == {"of-1970": Action.KEEP, "old": Action.DELETE, "new": Action.KEEP}
+    assert found == {"of-1970": CleanupAction.KEEP, "old": CleanupAction.DELETE, "new": CleanupAction.KEEP}
 
 
 def test_referrers_stay_and_go_with_their_subject() -> None:
@@ -149,10 +150,10 @@ def test_a_protected_digest_stays_with_all_that_it_needs() -> None:
     layout.entries = layout.entries[1:]
     layout.write_index()
     mark(layout, old, NOW - 50 * DAY)
-    assert fate(layout.plan(), old) is Action.QUARANTINE
+    assert fate(layout.plan(), old) is CleanupAction.QUARANTINE
     layout.protected = frozenset({Digest(old["digest"])})
     plan = layout.plan()
-    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+    assert {blob.action for blob in plan.blobs} == {CleanupAction.KEEP}
 
 
 @pytest.mark.parametrize(("has_tag", "by_tag"), [(False, False), (True, False), (True, True)])
@@ -161,13 +162,13 @@ def test_what_is_protected_stays_when_its_subject_goes(*, has_tag: bool, by_tag:
     subject = {name: layout.entries[0][name] for name in ("mediaType", "digest", "size")}
     tag = f"sha256-{subject['digest'][7:]}.sig" if has_tag else None
     referrer = layout.image(tag, "signature", **({} if has_tag else {"subject": subject}))
-    assert fate(layout.plan(), referrer) is Action.MARK
+    assert fate(layout.plan(), referrer) is CleanupAction.MARK
     choice = keep_last(1, protected_tags=select_tags(["sha256-*"]))
     if not by_tag:
         layout.protected = frozenset({Digest(referrer["digest"])})
         choice = replace(keep_last(1), protected=layout.protected)
     plan = layout.plan(choice)
-    assert fate(plan, referrer) is Action.KEEP
+    assert fate(plan, referrer) is CleanupAction.KEEP
     assert referrer["digest"] not in {entry.descriptor.digest for entry in plan.removals}
 
 
@@ -179,7 +180,7 @@ def test_a_manifest_that_nothing_names_is_reported_once_and_stays_for_now() -> N
     assert [(found.code, found.message.split(": ")[0]) for found in plan.findings] == [
         (Problem.LOST_MANIFEST, lost["digest"])
     ]
-    assert fate(plan, lost) is Action.MARK
+    assert fate(plan, lost) is CleanupAction.MARK
 
 
 def test_what_is_damaged_and_unnamed_is_named_once_and_goes_as_other_blobs_do() -> None:
@@ -188,12 +189,12 @@ def test_what_is_damaged_and_unnamed_is_named_once_and_goes_as_other_blobs_do() 
     damaged = layout.blob(b"{" + b"x" * 100)
     layout.files.put(layout.place(damaged["digest"]), b"{" + b"y" * 100)
     plan = layout.plan()
-    assert fate(plan, damaged) is Action.MARK
+    assert fate(plan, damaged) is CleanupAction.MARK
     [finding] = plan.findings
     assert (finding.code, damaged["digest"] in finding.message) == ("digest_mismatch", True)
     mark(layout, damaged, NOW - DAY)
     later = layout.plan()
-    assert (fate(later, damaged), later.findings) == (Action.QUARANTINE, ())
+    assert (fate(later, damaged), later.findings) == (CleanupAction.QUARANTINE, ())
 
 
 def test_protected_content_that_is_damaged_leaves_nothing_to_be_judged() -> None:
@@ -209,9 +210,9 @@ def test_deleting_one_tag_leaves_other_tags_of_its_digest() -> None:
     layout.entries.append({**layout.entries[0], "annotations": {REF_NAME: "stable"}})
     layout.write_index()
     plan = layout.plan(DeleteChoice(tag="v1"))
-    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.KEEP}
+    assert fates(plan) == {"v1": CleanupAction.DELETE, "v2": CleanupAction.KEEP, "stable": CleanupAction.KEEP}
     assert ([entry.is_demanded for entry in plan.removals], layout.plan().removals[0].is_demanded) == ([True], False)
-    assert {blob.action for blob in plan.blobs} == {Action.KEEP}
+    assert {blob.action for blob in plan.blobs} == {CleanupAction.KEEP}
 
 
 def test_deleting_a_digest_takes_all_its_tags() -> None:
@@ -219,7 +220,7 @@ def test_deleting_a_digest_takes_all_its_tags() -> None:
     layout.entries.append({**layout.entries[0], "annotations": {REF_NAME: "stable"}})
     layout.write_index()
     plan = layout.plan(DeleteChoice(digest=Digest(layout.entries[0]["digest"])))
-    assert fates(plan) == {"v1": Action.DELETE, "v2": Action.KEEP, "stable": Action.DELETE}
+    assert fates(plan) == {"v1": CleanupAction.DELETE, "v2": CleanupAction.KEEP, "stable": CleanupAction.DELETE}
 
 
 def hide(layout: PlannedLayout, descriptor: dict[str, Any], since: float) -> None:
@@ -238,9 +239,10 @@ def test_what_waits_stays_where_it_is_unless_a_policy_says_for_how_long() -> Non
     mark(layout, marked, NOW - 50 * DAY)
     hide(layout, hidden, NOW - 50 * DAY)
     swept, kept = layout.plan(), layout.plan(DeleteChoice(tag="v1"), sweeps=False)
-    assert (fate(swept, marked), fate(kept, marked)) == (Action.QUARANTINE, Action.MARK)
-    assert [each.action for plan in (swept, kept) for each in plan.quarantined] == [Action.PURGE, Action.KEEP]
-    assert Action.DELETE not in {file.action for file in kept.files}
+    assert (fate(swept, marked), fate(kept, marked)) == (CleanupAction.QUARANTINE, CleanupAction.MARK)
+    held = [each.action for plan in (swept, kept) for each in plan.quarantined]
+    assert held == [CleanupAction.PURGE, CleanupAction.KEEP]
+    assert CleanupAction.DELETE not in {file.action for file in kept.files}
 
 
 def test_deleting_one_tag_marks_its_own_blobs_and_not_what_else_nothing_names() -> None:
@@ -253,12 +255,12 @@ def test_deleting_one_tag_marks_its_own_blobs_and_not_what_else_nothing_names() 
     mark(layout, marked, NOW - DAY)
     for choice in (DeleteChoice(tag="v1"), DeleteChoice(digest=Digest(layout.entries[0]["digest"]))):
         plan = layout.plan(choice, sweeps=False)
-        marks = {blob.digest: blob.since for blob in plan.blobs if blob.action is Action.MARK}
+        marks = {blob.digest: blob.since for blob in plan.blobs if blob.action is CleanupAction.MARK}
         own = {Digest(layout.entries[0]["digest"]), Digest(layout.blob(b"layer v1")["digest"])}
         assert marks == {**dict.fromkeys(own), Digest(marked["digest"]): NOW - DAY}
-        assert fate(plan, lost) is Action.KEEP
+        assert fate(plan, lost) is CleanupAction.KEEP
         assert [finding.code for finding in plan.findings] == [Problem.LOST_MANIFEST]
-    assert {blob.action for blob in layout.plan(DeleteChoice(), sweeps=False).blobs} == {Action.MARK}
+    assert {blob.action for blob in layout.plan(DeleteChoice(), sweeps=False).blobs} == {CleanupAction.MARK}
 
 
 def test_deleting_the_last_tag_marks_all_that_nothing_names_and_tells_what_of_it_a_writer_lost() -> None:
@@ -270,9 +272,9 @@ def test_deleting_the_last_tag_marks_all_that_nothing_names_and_tells_what_of_it
     for choice in (DeleteChoice(tag="v1"), DeleteChoice(digest=Digest(world.entries[0]["digest"]))):
         plan = world.deletion(choice)
         assert [finding.code for finding in plan.findings] == [Problem.LOST_MANIFEST]
-        assert {blob.action for blob in plan.blobs} == {Action.MARK}
+        assert {blob.action for blob in plan.blobs} == {CleanupAction.MARK}
     assert world.apply_plan(plan)
-    for wait, action in ((GRACE - 1, Action.MARK), (1, Action.QUARANTINE)):
+    for wait, action in ((GRACE - 1, CleanupAction.MARK), (1, CleanupAction.QUARANTINE)):
         world.now += wait
         plan = world.plan(keep_policy(1))
         assert (plan.refused, {blob.action for blob in plan.blobs}) == (None, {action})
@@ -284,10 +286,10 @@ def test_nothing_is_purged_while_something_protected_is_in_the_quarantine() -> N
     layout.write_index()
     for descriptor in (image, layer):
         hide(layout, descriptor, NOW - 50 * DAY)
-    assert {each.action for each in layout.plan().quarantined} == {Action.PURGE}
+    assert {each.action for each in layout.plan().quarantined} == {CleanupAction.PURGE}
     layout.protected = frozenset({Digest(image["digest"])})
     plan = layout.plan()
-    assert {each.action for each in plan.quarantined} == {Action.KEEP}
+    assert {each.action for each in plan.quarantined} == {CleanupAction.KEEP}
     [finding] = [found for found in plan.findings if found.code == Problem.PROTECTED_IS_HIDDEN]
     assert image["digest"] in finding.message
     assert "undo run-0" in finding.message
@@ -380,8 +382,8 @@ def test_blobs_that_writers_began_and_never_ended_go() -> None:
     layout.time = NOW - DAY / 2
     layout.files.put(begun("new"), b"half of")
     assert {file.name: file.action for file in layout.plan().files} == {
-        begun("old", 4294967295).removeprefix(f"{APP}/"): Action.DELETE,
-        begun("new").removeprefix(f"{APP}/"): Action.KEEP,
+        begun("old", 4294967295).removeprefix(f"{APP}/"): CleanupAction.DELETE,
+        begun("new").removeprefix(f"{APP}/"): CleanupAction.KEEP,
     }
 
 
@@ -395,7 +397,7 @@ def test_uploads_that_were_never_ended_go_also_where_a_mount_sends_them_first(*,
     if is_another:
         layout.files.put(f"{APP}/ingest/index.json", b"{}")
     found = {f"{APP}/{file.name}": (file.kind, file.action) for file in layout.plan().files}
-    assert found == dict.fromkeys([blob] if is_another else [sent, blob], (FileKind.UPLOAD, Action.DELETE))
+    assert found == dict.fromkeys([blob] if is_another else [sent, blob], (FileKind.UPLOAD, CleanupAction.DELETE))
 
 
 @pytest.mark.parametrize(
@@ -429,10 +431,10 @@ def test_a_referrers_tag_with_the_beginning_of_a_sha512_stays_with_its_subject_a
     layout.image(f"sha512-{encoded[:64]}", "signature")
     plan = layout.plan(keep_last(2))
     assert fates(plan) == {
-        "v1": Action.DELETE,
-        "v2": Action.KEEP,
-        "v3": Action.KEEP,
-        f"sha512-{encoded[:64]}": Action.KEEP,
+        "v1": CleanupAction.DELETE,
+        "v2": CleanupAction.KEEP,
+        "v3": CleanupAction.KEEP,
+        f"sha512-{encoded[:64]}": CleanupAction.KEEP,
     }
 
 
@@ -448,7 +450,9 @@ def test_what_goes_may_be_plainly_gone_and_what_stays_may_not(place: int, part: 
     _lose(layout, layout.place(digest))
     plan = layout.plan()
     assert refusal(plan) == code
-    assert {tag.tag: tag.action for tag in plan.tags} == ({} if code else {"v1": Action.DELETE, "v2": Action.KEEP})
+    assert {tag.tag: tag.action for tag in plan.tags} == (
+        {} if code else {"v1": CleanupAction.DELETE, "v2": CleanupAction.KEEP}
+    )
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["goes", "stays"])
@@ -501,7 +505,7 @@ def test_a_layer_that_may_lawfully_be_absent_is_not_missed() -> None:
 def test_only_what_was_never_named_or_marked_is_told_as_lost() -> None:
     layout = two_images()
     plan = layout.plan()
-    assert (set(fates(plan).values()), plan.findings) == ({Action.KEEP, Action.DELETE}, ())
+    assert (set(fates(plan).values()), plan.findings) == ({CleanupAction.KEEP, CleanupAction.DELETE}, ())
     lost = layout.entries.pop()
     layout.write_index()
     mark(layout, lost, NOW - DAY / 2)
@@ -574,7 +578,7 @@ def test_what_is_left_of_a_first_push_that_died_goes_as_other_blobs_do() -> None
     for raw in image([1, 2]).blobs[:-1]:
         world.files.put(blob_path(raw), raw)
     policy = replace(keep_policy(1), drop_empty_layouts=True)
-    for wait, action in ((1, Action.MARK), (GRACE - 1, Action.MARK), (1, Action.QUARANTINE)):
+    for wait, action in ((1, CleanupAction.MARK), (GRACE - 1, CleanupAction.MARK), (1, CleanupAction.QUARANTINE)):
         world.now += wait
         plan = world.plan(policy)
         assert (plan.refused, plan.findings, {blob.action for blob in plan.blobs}) == (None, (), {action})

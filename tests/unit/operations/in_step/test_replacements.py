@@ -9,7 +9,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InvalidLayoutError, RefusedError
 from tasks.operations.choosing.selection import Selection
-from tasks.operations.in_step.cutover import (
+from tasks.operations.in_step.replacements import (
     OLD_REFERENCE,
     Replacement,
     check_template,
