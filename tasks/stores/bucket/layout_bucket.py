@@ -160,9 +160,13 @@ class LayoutBucket:
             self._good_markers.add((etag, opened.size))
 
     def _read_small(self, path: str, name: str, limit: int) -> tuple[bytes, OpenObject]:
+        key = self._address.key(path, name)
         try:
-            return self._reader.read(self._address.key(path, name), limit)
-        except ContentNotFoundError as error:
+            return self._reader.read(key, limit)
+        except (ContentNotFoundError, DeniedError) as error:
+            # Amazon denies what is absent to whoever may list no more than what is below a prefix
+            if isinstance(error, DeniedError) and any(self._bucket.list_objects(key)):
+                raise
             raise InvalidLayoutError(f"{name} is missing") from error
         except SizeMismatchError as error:
             raise InvalidLayoutError(str(error)) from error

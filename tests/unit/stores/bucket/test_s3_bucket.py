@@ -20,6 +20,7 @@ from tasks.oci.errors import (
     ConfigurationError,
     ContentNotFoundError,
     InterruptedRunError,
+    InvalidLayoutError,
     LayoutliftError,
     SourceError,
     SourceReadError,
@@ -666,6 +667,19 @@ def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: Open
     source.list_layouts()
     source.blob("app", BLOB).read()
     assert {request.headers["x-amz-request-payer"] for request in script.requests} == {"requester"}
+
+
+@pytest.mark.parametrize(("listed", "error"), [({}, InvalidLayoutError), ({"app/oci-layout": MARKER}, SourceError)])
+def test_what_is_denied_and_not_listed_is_not_there(
+    script: ScriptedRegistry, bucket: OpenBucket, listed: dict[str, bytes], error: type[Exception]
+) -> None:
+    """Amazon says so of what is absent to whoever may list no more than what is below a prefix."""
+    always(script, "/bucket/app/oci-layout", refusal("AccessDenied", 403))
+    always(script, "/bucket", page(listed))
+    with pytest.raises(error):
+        bucket().read_index("app")
+    (asked,) = script.asked("GET", "/bucket")
+    assert asked.query["prefix"] == ["app/oci-layout"]
 
 
 def test_a_bucket_that_is_open_to_everybody_is_sent_no_credentials(
