@@ -17,6 +17,7 @@ from tasks.operations.choosing.by_age import undated
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
+from tasks.operations.in_step.unlisted import asked_for
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN, is_harmful
 from tasks.operations.reports.shown_text import printable
@@ -101,7 +102,8 @@ def _compared(
         yield NOTHING_CHOSEN
     else:
         yield from fitting.unused(others)
-    yield from vanished_layouts(known, paths, others)
+    unlisted = vanished_layouts(known, paths, others)
+    yield from asked_for(source, unlisted, is_other=set(known).isdisjoint(paths))
 
 
 def _changes_in(

@@ -75,6 +75,7 @@ class Problem(StrEnum):
     UNREADABLE_ENTRY = "unreadable_entry"
     """Not even what it is can be told."""
     UNUSABLE_KEY = "unusable_key"
+    LAYOUT_HIDDEN = "layout_hidden"
     TAG_COLLISION = "tag_collision"
     # what was asked for
     NOTHING_CHOSEN = "nothing_chosen"

@@ -64,6 +64,7 @@ class VanishedCourse:
         """
         self._repositories = dict(repositories)
         found = self._search.find(self._repositories)
+        self._note_doubts(found)
         self._planned = found.tags
         if only_plan:
             for each in sorted(self._planned):
@@ -75,6 +76,10 @@ class VanishedCourse:
             if not only_plan:
                 raise
             self._log.note(Finding(".", error.code, str(error)))
+
+    def _note_doubts(self, found: Vanished) -> None:
+        """Say what can't be told to have vanished, unless the survey said so."""
+        self._log.note_all(each for each in found.doubts if each not in self._log.findings)
 
     def _check(self, found: Vanished) -> None:
         if found.tags and found.is_other:
@@ -98,6 +103,9 @@ class VanishedCourse:
             except LayoutliftError as error:
                 self._log.note(Finding(".", error.code, f"{_not_deleted(left)}: {error}"))
                 return
+            self._note_doubts(found)
+            if found.doubts:
+                break
             left, may_go_on = self._delete([each for each in left if each in found.tags], found.layouts)
         if left:
             message = f"{_not_deleted(left)}, because the run is not complete"

@@ -6,10 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError
 from tasks.oci.image_layout import tags_named
 from tasks.oci.reference import is_referrers_list
 from tasks.operations.in_step.since_last import vanished_layouts
+from tasks.operations.in_step.unlisted import asked_for
 from tasks.operations.in_step.vanished import VanishedTag
 from tasks.ports import Finding
 
@@ -26,11 +28,13 @@ class Vanished:
     """Tags that are to go, and the layouts among theirs that are not at the source any more, by path.
 
     `is_other` says that it has none of those that earlier runs knew, as another source at the same path would.
+    `doubts` are layouts that the source does not list, and that are not known to be gone.
     """
 
     tags: frozenset[VanishedTag] = frozenset()
     layouts: frozenset[str] = frozenset()
     is_other: bool = False
+    doubts: tuple[Finding, ...] = ()
 
 
 class VanishedSearch:
@@ -61,11 +65,14 @@ class VanishedSearch:
         paths = [each for each in listed if not isinstance(each, Finding)]
         if not paths:
             return Vanished()
-        feeding = self._feeding(repositories, paths)
-        gone = self._gone(paths, [each for each in listed if isinstance(each, Finding)])
+        feeding, is_other = self._feeding(repositories, paths), not self._knows_one(paths, repositories)
+        unlisted = self._unlisted(paths, [each for each in listed if isinstance(each, Finding)])
+        looked_for = list(asked_for(self._source, unlisted, is_other=is_other))
+        gone = frozenset(each.path for each in looked_for if each.code == Remark.LAYOUT_VANISHED)
         brought = self._pairs(repositories, paths, gone)
         tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))
-        return Vanished(frozenset(tags), gone, is_other=not self._knows_one(paths, repositories))
+        doubts = tuple(each for each in looked_for if each.path not in gone)
+        return Vanished(frozenset(tags), gone, is_other, doubts)
 
     def _knows_one(self, paths: list[str], repositories: Mapping[str, str]) -> bool:
         """Whether earlier runs knew a layout that is there: one that was cut off has only its tags noted."""
@@ -81,9 +88,8 @@ class VanishedSearch:
             1 for repository in looked_at for tag in self._ledger.tags_of(repository) if not is_referrers_list(tag)
         )
 
-    def _gone(self, paths: list[str], others: list[Finding]) -> frozenset[str]:
-        known = filter(self._selection.may_match, self._ledger.layouts())
-        return frozenset(each.path for each in vanished_layouts(known, paths, others))
+    def _unlisted(self, paths: list[str], others: list[Finding]) -> Iterator[Finding]:
+        return vanished_layouts(filter(self._selection.may_match, self._ledger.layouts()), paths, others)
 
     def _pairs(
         self, repositories: Mapping[str, str], paths: list[str], gone: Iterable[str]

@@ -14,7 +14,8 @@ from tasks.operations.choosing.by_age import told_of_ages
 from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import vanished_layouts
-from tasks.operations.reports.findings import NO_LAYOUTS, tagless
+from tasks.operations.in_step.unlisted import asked_for
+from tasks.operations.reports.findings import NO_LAYOUTS, is_harmful, tagless
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.batches import Batch, plan_batches
 from tasks.operations.source.enumeration import enumerate_repository
@@ -179,11 +180,13 @@ class Surveyor:
         return self._job.selection.may_match_below(found.path)
 
     def _note_vanished(self, paths: list[str]) -> None:
-        if not self._job.names_vanished:
-            return
         known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]
-        for vanished in vanished_layouts(known, paths, self._log.findings):
-            self._log.note(vanished)
+        unlisted, is_other = vanished_layouts(known, paths, self._log.findings), set(known).isdisjoint(paths)
+        for found in asked_for(self._source, unlisted, is_other=is_other):
+            if self._stop.requested:
+                raise InterruptedRunError("the run was interrupted while it looked for what earlier runs found")
+            if self._job.names_vanished or is_harmful(found):
+                self._log.note(found)
 
     def _note_unused_renames(self, paths: list[str]) -> None:
         if self._job.only is not None:

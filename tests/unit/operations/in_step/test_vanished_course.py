@@ -1,6 +1,6 @@
 """What a run takes off its target at its end, and what it remembers of the layouts that stay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
-from tasks.ports import RemoteManifest
+from tasks.ports import Finding, RemoteManifest
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.engine import MemoryLines
@@ -41,6 +41,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.source = LayoutDirectory(root)
         layout = LayoutBuilder(root / "app")
         layout.image("stays", layers=[b"stays"])
         layout.write()
@@ -68,7 +69,7 @@ class World:
         )
 
     def search(self) -> VanishedSearch:
-        return VanishedSearch(LayoutDirectory(self.root), Ledger(self.lines), Selection.parse(), lambda path: path)
+        return VanishedSearch(self.source, Ledger(self.lines), Selection.parse(), lambda path: path)
 
     def deleted(
         self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None
@@ -128,6 +129,36 @@ def test_a_layout_of_which_blobs_are_left_keeps_its_tags(world: World) -> None:
     blob.write_bytes(b"x")
     assert world.deleted() == []
     assert world.target.list_tags("gone") == {"v1"}
+
+
+class ListsLess(LayoutDirectory):
+    """A source whose listings, one after the other, are `whole` or lack the layout at `path`."""
+
+    def __init__(self, root: Path, path: str, *whole: bool) -> None:
+        super().__init__(root)
+        self._path, self._whole = path, list(whole)
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        whole = self._whole.pop(0)
+        return (each for each in super().list_layouts() if whole or each != self._path)
+
+
+@pytest.mark.parametrize("is_whole", [(False, True), (True, False), (False, False)])
+def test_a_listing_that_lacks_a_layout_which_is_there_deletes_nothing(
+    world: World, is_whole: tuple[bool, ...]
+) -> None:
+    world.brought("app", "goes")
+    world.brought("there", "v1")
+    layout = LayoutBuilder(world.root / "there")
+    layout.image("v1", layers=[b"there"])
+    layout.write()
+    world.source = ListsLess(world.root, "there", *is_whole)
+    course = world.course()
+    course.begin({"app": "app", "there": "there"}, only_plan=False)
+    course.settle(complete=not world.found)
+    assert world.found == [("there", "layout_hidden"), (".", "not_deleted")]
+    assert world.target.list_tags("app") == {"goes"}
+    assert world.target.list_tags("there") == {"v1"}
 
 
 def test_a_tag_that_comes_back_during_the_run_stays(world: World) -> None:

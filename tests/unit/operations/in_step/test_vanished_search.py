@@ -9,10 +9,11 @@ import pytest
 
 from tasks.ledger.ledger import Ledger
 from tasks.oci.digest import Digest
+from tasks.oci.errors import SourceError
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
-from tasks.ports import Finding
+from tasks.ports import Finding, IndexFile
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemorySource
 
@@ -32,6 +33,8 @@ class World:
         self.repositories: dict[str, str] = {}
         self.named: dict[str, str] = {}
         self.closed: list[str] = []
+        self.unlisted: list[str] = []
+        self.denied: list[str] = []
         for path, named in tags.items():
             self.write(path, *named.split())
             self.bring(path, path, *named.split())
@@ -52,12 +55,17 @@ class World:
         del self.files[f"{path}/oci-layout"], self.files[f"{path}/index.json"], self.repositories[path]
 
     def search(self, chosen: Selection) -> VanishedSearch:
-        closed = self.closed
+        closed, unlisted, denied = self.closed, self.unlisted, self.denied
 
         class Source(MemorySource):
             def list_layouts(self) -> Iterator[str | Finding]:
-                yield from super().list_layouts()
+                yield from (each for each in super().list_layouts() if each not in unlisted)
                 yield from (Finding(path, "source_read", "no permission") for path in closed)
+
+            def read_index(self, path: str) -> IndexFile:
+                if path in denied:
+                    raise SourceError("access is denied")
+                return super().read_index(path)
 
         return VanishedSearch(Source(self.files), self.ledger, chosen, self.named.get)
 
@@ -115,6 +123,42 @@ def test_a_layout_that_is_gone_has_lost_its_tags_unless_it_may_be_hidden(world: 
     assert world.brought() == 3
     world.closed = ["web"]
     assert world.vanished() == {"app>app:v2"}
+
+
+def test_a_layout_that_a_listing_lacks_and_that_is_there_has_lost_nothing(world: World) -> None:
+    """As where a store says too early that its listing ends."""
+    world.unlisted = ["web"]
+    assert world.vanished() == {"app>app:v2"}
+    found = world.found()
+    assert found.layouts == set()
+    assert [(each.path, each.code) for each in found.doubts] == [("web", "layout_hidden")]
+
+
+def test_nor_has_one_that_can_not_be_asked_for(world: World) -> None:
+    world.remove("web")
+    world.denied = ["web"]
+    assert world.vanished() == {"app>app:v2"}
+    (doubt,) = world.found().doubts
+    assert (doubt.path, doubt.code) == ("web", "source")
+    assert doubt.message.endswith("access is denied")
+
+
+def test_of_another_source_at_the_same_path_only_the_first_layouts_are_asked_for(world: World) -> None:
+    """It may have thousands, and nothing may go there in any case."""
+    many = [f"b{number:02}" for number in range(20)]
+    for path in many:
+        world.write(path, "v1")
+        world.bring(path, path, "v1")
+    world.write("other", "v1")
+    world.remove("app")
+    world.remove("web")
+    world.denied, world.unlisted = many[10:], many
+    assert [each.path for each in world.found().doubts] == many, "the first are there, so it is no other"
+    for path in many:
+        del world.files[f"{path}/oci-layout"]
+    found = world.found()
+    assert found.is_other
+    assert found.doubts == ()
 
 
 def test_what_was_not_chosen_is_left_alone(world: World) -> None:

@@ -1,8 +1,10 @@
 """What is said of a source before the work on it begins."""
 
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +15,10 @@ from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.ports import Finding
 from tasks.registry_ports import RepositoryState
-from tests.support.engine import Engine
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tests.support.engine import SOURCE_WAIT, Engine
 from tests.support.layouts import LayoutBuilder, dated_image
 from tests.support.memory_stores import MemorySource, MemoryTarget
 
@@ -88,6 +92,26 @@ def test_a_pattern_that_leaves_out_what_has_vanished_fits_something(root: Path) 
         tree._surveyor._job = replace(tree._surveyor._job, known_layouts=lambda: ("gone",))
         tree.survey()
     assert made.fitting == {"--exclude gone"}
+
+
+@pytest.mark.parametrize("names_vanished", [True, False])
+def test_a_layout_of_an_earlier_run_that_is_not_listed_is_a_problem_where_it_is_there(
+    root: Path, *, names_vanished: bool
+) -> None:
+    """Else a run that looks for nothing that vanished, as that of a cut-over, would call both sides equal."""
+
+    class ListsOne(LayoutDirectory):
+        def list_layouts(self) -> Iterator[str | Finding]:
+            return iter(["tagged"])
+
+    made = Engine(root, MemoryTarget(), wrap=lambda source: ListsOne(source._root, retry_wait=SOURCE_WAIT))
+    with made.run() as tree:
+        known = partial(tuple, ("gone", "tagged", "tagless"))
+        tree._surveyor._job = replace(tree._surveyor._job, known_layouts=known, names_vanished=names_vanished)
+        tree.execute_all(tree.survey().batches)
+    found = [(each.path, each.code) for each in made.findings]
+    assert found == [("gone", "layout_vanished")] * names_vanished + [("tagless", "layout_hidden")]
+    assert not made.progress.totals.complete
 
 
 def test_a_mistyped_tag_of_a_layout_that_earlier_runs_knew_fits_nothing(tmp_path: Path) -> None:
