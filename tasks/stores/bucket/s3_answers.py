@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import SourceError
@@ -15,6 +16,7 @@ OBJECT_MARKERS = {"ContinuationToken": "NextContinuationToken"}
 UPLOAD_MARKERS = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
 VERSION_MARKERS = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
 _OF_LISTINGS = frozenset({"IsTruncated", "Contents", "KeyCount", "MaxKeys"})
+_OF_FOLDER = {"Size": 0, "LastModified": datetime.fromtimestamp(0, UTC)}
 
 
 def objects_of(page: Mapping[str, Any], where: str) -> Iterable[Mapping[str, Any]]:
@@ -55,6 +57,16 @@ def pages_of(ask: Callable[..., Any], where: str, markers: Mapping[str, str]) ->
         page = ask(**place)
         yield page
         place = next_place(page, place, where, markers)
+
+
+def object_of(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+    """What a listing says of an object; some stores say no more than the name of a key that marks a folder.
+
+    Raises:
+        SourceError: it leaves out something that is needed.
+    """
+    is_folder = found.get("Key", "").endswith("/")
+    return with_all({**_OF_FOLDER, **found} if is_folder else found, where, "Key", "Size", "LastModified")
 
 
 def next_place(

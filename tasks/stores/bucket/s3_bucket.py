@@ -13,7 +13,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tasks.oci.errors import ContentNotFoundError, SourceError, SourceReadError, SourceUnavailableError, is_transient
 from tasks.ports import BlobStat
 from tasks.stop import Stop
-from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, UPLOAD_MARKERS, objects_of, pages_of, with_all
+from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, UPLOAD_MARKERS, object_of, objects_of, pages_of, with_all
 from tasks.stores.bucket.s3_errors import (
     ChangedError,
     GarbledError,
@@ -142,7 +142,7 @@ class S3Bucket:
         """
         for page in pages_of(partial(self._page, prefix), self._name, OBJECT_MARKERS):
             for each in objects_of(page, self._name):
-                found = with_all(each, self._name, "Key", "Size", "LastModified")
+                found = object_of(each, self._name)
                 modified = found["LastModified"].timestamp()
                 yield ListedObject(found["Key"], found["Size"], found.get("ETag", "").strip('"'), modified)
 

@@ -603,6 +603,16 @@ def test_a_listing_that_leaves_out_what_is_needed_of_an_object_is_told_in_a_line
     assert "\n" not in str(raised.value)
 
 
+def test_the_mark_of_a_folder_of_which_a_listing_says_no_more_than_its_name_is_no_object(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    """As S3Proxy lists it over a file system."""
+    whole = page({"team/app/oci-layout": MARKER})
+    body = whole.body.replace(b"<Contents>", b"<Contents><Key>team/</Key></Contents><Contents>", 1)
+    script.always("GET", "/bucket", replace(whole, body=body))
+    assert list(bucket().list_layouts()) == ["team/app"]
+
+
 def test_listings_of_versions_uploads_and_state_without_names_are_told_so(script: ScriptedRegistry) -> None:
     settings = BucketAccess(script.url)
     store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
