@@ -79,8 +79,12 @@ class BodyStream:
 
 
 def _open_range(bucket: S3Bucket, known: OpenObject, start: int, stop: int) -> OpenObject:
-    opened = bucket.get(known.key, start, stop, known.etag)
-    is_other = "" not in (opened.etag, known.etag) and opened.etag != known.etag  # not every store heeds If-Match
+    """Asked for without `If-Match`: some stores take none for met, and others any."""
+    try:
+        opened = bucket.get(known.key, start, stop)
+    except SizeMismatchError:  # it had these bytes when it was opened
+        raise ChangedError(f"{known.name} changed while it was read") from None
+    is_other = "" not in (opened.etag, known.etag) and opened.etag != known.etag
     if (opened.start, opened.stop) == (start, stop) and not is_other:
         return opened
     opened.close()

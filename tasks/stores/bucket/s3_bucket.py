@@ -168,18 +168,17 @@ class S3Bucket:
                 found = with_all(each, self._name, "Key", "UploadId", "Initiated")
                 yield found["Key"], found["UploadId"], found["Initiated"].timestamp()
 
-    def get(self, key: str, start: int = 0, stop: int | None = None, if_match: str | None = None) -> OpenObject:
+    def get(self, key: str, start: int = 0, stop: int | None = None) -> OpenObject:
         """Ask for the bytes of an object from `start` until before `stop`; the answer's body is not read yet.
 
         A store that does not know ranges answers with all of it: see `OpenObject.start`.
 
         Raises:
             ContentNotFoundError: there is no such object.
-            SourceError: it can't be read; a `SourceReadError` when its ETag is not `if_match` any more.
+            SizeMismatchError: it ends before `start`.
+            SourceError: it can't be read.
         """
         wanted = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop is not None else {}
-        if if_match:
-            wanted["If-Match"] = if_match
         return self._tried(partial(self._get, key, wanted), self.name_of(key))
 
     def stat(self, key: str) -> BlobStat | None:
