@@ -13,7 +13,7 @@ from pathlib import Path
 from tasks.oci.errors import ConfigurationError
 
 MOUNT_TABLE = Path("/proc/self/mountinfo")
-_MAY_HANG = re.compile(r"fuse.*|nfs4?|cifs|smb3|ceph|afs")
+_MAY_HANG = re.compile(r"fuse.*|nfs4?|cifs|smb3|ceph|afs|autofs")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _MOST_LINKS = 40
 _MOUNT_POINT, _SEPARATOR = 4, "-"

@@ -27,6 +27,26 @@ def test_the_table_of_mounts_is_read_with_its_escapes(tmp_path: Path, monkeypatc
     assert hanging_mounts() == set()
 
 
+AUTOMOUNT = "34 22 0:34 / /mnt/auto rw,relatime - autofs systemd-1 rw,fd=51,pgrp=1,timeout=0,direct\n"
+MOUNTED = "35 34 0:35 / /mnt/auto rw,nosuid - fuse.s3fs s3fs rw,user_id=0\n"
+
+
+def test_a_mount_that_is_made_when_it_is_looked_at_may_hang_before_that_and_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "mountinfo"
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    for lines in (AUTOMOUNT, AUTOMOUNT + MOUNTED):
+        table.write_text(lines)
+        assert hanging_mounts() == {"/mnt/auto"}
+        assert resolve("/mnt/auto/team/app") == ("/mnt/auto/team/app", True)
+        assert taken_away(frozenset({"/mnt/auto"}), "/mnt/auto/team/app") is None
+    table.write_text(AUTOMOUNT)  # who looks has it mounted again
+    assert taken_away(frozenset({"/mnt/auto"}), "/mnt/auto/team/app") is None
+    table.write_text("22 1 0:20 / / rw,relatime shared:1 - overlay overlay rw\n")
+    assert taken_away(frozenset({"/mnt/auto"}), "/mnt/auto/team/app") == "/mnt/auto"
+
+
 @pytest.mark.parametrize(
     ("path", "resolved", "may_hang"),
     [
