@@ -45,6 +45,8 @@ ELSEWHERE = frozenset(
         *("AuthorizationHeaderMalformed", "IllegalLocationConstraintException"),
     }
 )
+IN_HOST = frozenset({"SecondLevelDomainForbidden", "PathStyleDomainForbidden"})
+"""Alibaba's and Tencent's: the bucket is to be in the host's name."""
 LENDING = frozenset(
     {"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials", "CreateOAuth2Token", "CreateToken"}
 )

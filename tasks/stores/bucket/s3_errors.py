@@ -24,6 +24,7 @@ from tasks.stores.bucket.s3_codes import (
     ABSENT,
     DENIED,
     ELSEWHERE,
+    IN_HOST,
     LENDING,
     NO_UPLOAD,
     REJECTED,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 PAGE = "IsPage"  # what an answer has besides that is none of S3, but a page or text for people
 _SHOWN = 200
 _ELSEWHERE_HINT = "set AWS_REGION or --endpoint-url"
+_IN_HOST_HINT = "set addressing_style = virtual below s3 = in the profile"
 NO_CREDENTIALS = (
     sdk.NoCredentialsError,
     sdk.PartialCredentialsError,
@@ -232,10 +234,17 @@ def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftErr
         return DeniedError(name, reason)
     if code in REJECTED:
         return NotAdmittedError(f"the store refuses the credentials ({reason})")
+    kind = NotKnownError if is_not_known(code, status) else SourceError
+    return _of_address(code, name, reason) or kind(f"{name} can't be read ({reason})")
+
+
+def _of_address(code: str, name: str, reason: str) -> NotAdmittedError | None:
+    """What an answer says of where the bucket is asked for."""
     if code in ELSEWHERE:
         return NotAdmittedError(f"{name} is in another region ({reason}); {_ELSEWHERE_HINT}")
-    kind = NotKnownError if is_not_known(code, status) else SourceError
-    return kind(f"{name} can't be read ({reason})")
+    if code in IN_HOST:
+        return NotAdmittedError(f"{name} can't be asked for by its path ({reason}); {_IN_HOST_HINT}")
+    return None
 
 
 def _of_failure(error: Exception, name: str) -> LayoutliftError:

@@ -121,6 +121,15 @@ def test_a_bucket_that_is_elsewhere_wherever_it_is_asked_for_is_told_in_one_line
         bucket().list_layouts()
 
 
+@pytest.mark.parametrize("code", ["SecondLevelDomainForbidden", "PathStyleDomainForbidden"])
+def test_a_store_that_wants_the_bucket_in_its_host_s_name_is_told_with_what_helps(
+    script: ScriptedRegistry, bucket: OpenBucket, code: str
+) -> None:
+    always(script, "/bucket", refusal(code, 403, "Please use virtual hosted style to access."))
+    with pytest.raises(ConfigurationError, match=rf"{code}: .*; set addressing_style = virtual below s3 = in the"):
+        bucket().list_layouts()
+
+
 def test_without_credentials_one_line_says_so(
     environment: pytest.MonkeyPatch, script: ScriptedRegistry, bucket: OpenBucket
 ) -> None:
