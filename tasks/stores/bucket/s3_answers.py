@@ -81,7 +81,9 @@ def next_place(
         return None
     after = {parameter: page[name] for parameter, name in markers.items() if page.get(name)}
     if not after or after == place:
-        raise SourceError(f"the listing of {where} does not go on where it was cut off")
+        is_older = not after and "ContinuationToken" in markers
+        hint = "; the store may know only the older listing: mount the bucket" if is_older else ""
+        raise SourceError(f"the listing of {where} does not go on where it was cut off{hint}")
     return after
 
 

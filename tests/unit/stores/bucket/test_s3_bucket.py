@@ -571,6 +571,17 @@ def test_a_listing_that_does_not_say_that_it_ends_is_one_all_the_same(
     assert list(bucket().list_layouts()) == ["app"]
 
 
+def test_a_store_that_answers_as_the_older_listing_does_is_told_with_the_way_that_is_left(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    body = page({"app/oci-layout": MARKER}).body.replace(b">false<", b">true<")
+    script.always(
+        "GET", "/bucket", Reply(200, XML, body.replace(b"<Contents>", b"<NextMarker>a</NextMarker><Contents>"))
+    )
+    with pytest.raises(ConfigurationError, match=r"does not go on .* only the older listing: mount the bucket"):
+        bucket().list_layouts()
+
+
 def test_versions_and_uploads_whose_listing_does_not_go_on_are_told_so(script: ScriptedRegistry) -> None:
     settings = BucketAccess(script.url)
     store = WritableS3Bucket(make_client(settings), "bucket", settings, first_wait=0.001)
