@@ -1,6 +1,6 @@
 """An S3 server whose keys and contents are computed as they are asked for: buckets larger than a test writes."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import islice, takewhile
 from typing import overload
@@ -61,7 +61,8 @@ class GeneratedBucket(ScriptedRegistry):
         self.listings += 1
         (prefix,) = request.query.get("prefix", [""])
         (token,) = request.query.get("continuation-token", [""])
-        start = int(token) if token else bisect_left(self._keys, prefix)
+        (after,) = request.query.get("start-after", [""])
+        start = int(token) if token else max(bisect_left(self._keys, prefix), bisect_right(self._keys, after))
         following = (self._keys[number] for number in range(start, len(self._keys)))
         keys = list(islice(takewhile(lambda key: key.startswith(prefix), following), PAGE + 1))
         more = str(start + PAGE) if len(keys) > PAGE else None

@@ -1,8 +1,9 @@
 """A tree of image layouts in an S3 bucket, read without a mount.
 
-All layouts are found by one listing of the keys, a request for a thousand. Of it only folders are kept, with
-the ETag and size of each `oci-layout`: objects of one bucket that agree in both have one content, so a marker is
-read once for all layouts that have the same, and not at all when its ETag is that of what ORAS and skopeo write.
+All layouts are found by one listing of the keys, a request for a thousand, and one for what comes after them. Of it
+only folders are kept, with the ETag and size of each `oci-layout`: objects of one bucket that agree in both have one
+content, so a marker is read once for all layouts that have the same, and not at all when its ETag is that of what
+ORAS and skopeo write.
 A layout then costs one request, for its `index.json`. Sizes of blobs come from a listing of the layout's blobs
 when the first is asked for.
 """
@@ -28,6 +29,7 @@ from tasks.ports import IndexFile
 from tasks.stores.bucket.blob_table import BlobTable, BlobTables
 from tasks.stores.bucket.bucket_files import BucketFiles
 from tasks.stores.bucket.bucket_search import KeySearch
+from tasks.stores.bucket.listing_end import read_to_its_end
 from tasks.stores.bucket.object_stream import ObjectReader
 from tasks.stores.bucket.old_contents import OldContents
 from tasks.stores.bucket.s3_errors import DeniedError, GarbledError, NoCredentialsError, UnreachableError
@@ -70,7 +72,7 @@ class LayoutBucket:
         """
         search = KeySearch(self._address.prefix)
         try:
-            for found in self._bucket.list_objects(self._address.prefix):
+            for found in read_to_its_end(partial(self._bucket.list_objects, self._address.prefix), self._address):
                 search.add(found.key, (found.etag, found.size))
         except (SourceError, ContentNotFoundError) as error:
             kind = SourceUnavailableError if _may_pass(error) else ConfigurationError

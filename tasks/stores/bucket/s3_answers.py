@@ -46,13 +46,15 @@ def with_all(found: Mapping[str, Any], where: str, *names: str) -> Mapping[str, 
     return found
 
 
-def pages_of(ask: Callable[..., Any], where: str, markers: Mapping[str, str]) -> Iterator[Any]:
-    """The pages of a listing, as they are asked for.
+def pages_of(
+    ask: Callable[..., Any], where: str, markers: Mapping[str, str], first: Mapping[str, str] | None = None
+) -> Iterator[Any]:
+    """The pages of a listing, as they are asked for; the first one by these parameters besides.
 
     Raises:
         SourceError: as `next_place` does; and what `ask` raises.
     """
-    place: dict[str, str] | None = {}
+    place: dict[str, str] | None = dict(first or {})
     while place is not None:
         page = ask(**place)
         yield page

@@ -134,13 +134,14 @@ class S3Bucket:
             reraise=True,
         )
 
-    def list_objects(self, prefix: str) -> Iterator[ListedObject]:
-        """All objects whose keys begin with `prefix`, by as few requests as there are thousands of them.
+    def list_objects(self, prefix: str, after: str = "") -> Iterator[ListedObject]:
+        """All objects whose keys begin with `prefix` and come `after` one, by a request for each thousand of them.
 
         Raises:
             SourceError: they can't be listed.
         """
-        for page in pages_of(partial(self._page, prefix), self._name, OBJECT_MARKERS):
+        first = {"StartAfter": after} if after else {}
+        for page in pages_of(partial(self._page, prefix), self._name, OBJECT_MARKERS, first):
             for each in objects_of(page, self._name):
                 found = object_of(each, self._name)
                 modified = found["LastModified"].timestamp()

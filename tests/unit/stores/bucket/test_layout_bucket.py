@@ -46,14 +46,15 @@ def lists(source: LayoutBucket) -> list[object]:
 
 def test_a_layout_costs_one_request_beside_the_listing(script: ScriptedRegistry, bucket: OpenBucket) -> None:
     first = {"app/index.json": INDEX, "app/oci-layout": MARKER, "app/blobs/sha256/1": b""}
-    script.expect("GET", "/bucket", page(first, more="next"), page({"b/index.json": INDEX, "b/oci-layout": MARKER}))
+    last = page({"b/index.json": INDEX, "b/oci-layout": MARKER})
+    script.expect("GET", "/bucket", page(first, more="next"), last, page({}))
     source = bucket()
     assert lists(source) == ["app", "b"]
     for path in ("app", "b"):
         script.expect("GET", f"/bucket/{path}/index.json", content(INDEX))
         assert source.read_index(path).raw == INDEX
     assert script.asked("GET", "/bucket")[1].query["continuation-token"] == ["next"]
-    assert len(script.requests) == 4
+    assert len(script.requests) == 5
 
 
 def test_an_unusual_marker_is_read_once_for_all_layouts_that_have_it(
@@ -63,7 +64,7 @@ def test_an_unusual_marker_is_read_once_for_all_layouts_that_have_it(
     objects = {
         f"{path}/{name}": raw for path in "abc" for name, raw in (("index.json", INDEX), ("oci-layout", marker))
     }
-    script.expect("GET", "/bucket", page(objects))
+    script.expect("GET", "/bucket", page(objects), page({}))
     script.expect("GET", "/bucket/a/oci-layout", content(marker))
     source = bucket()
     for path in lists(source):
@@ -74,7 +75,7 @@ def test_an_unusual_marker_is_read_once_for_all_layouts_that_have_it(
 @pytest.mark.parametrize("after", [INDEX, b""], ids=["written", "left empty"])
 def test_an_index_that_is_empty_is_read_once_more(script: ScriptedRegistry, bucket: OpenBucket, after: bytes) -> None:
     """A mount such as s3fs writes it in two steps, of which the first leaves nothing."""
-    script.expect("GET", "/bucket", page({"app/index.json": b"", "app/oci-layout": MARKER}))
+    script.expect("GET", "/bucket", page({"app/index.json": b"", "app/oci-layout": MARKER}), page({}))
     script.expect("GET", "/bucket/app/index.json", content(b""), content(after))
     source = bucket()
     assert lists(source) == ["app"]
@@ -83,7 +84,7 @@ def test_an_index_that_is_empty_is_read_once_more(script: ScriptedRegistry, buck
 
 
 def test_a_layout_without_its_marker_is_refused(script: ScriptedRegistry, bucket: OpenBucket) -> None:
-    script.expect("GET", "/bucket", page({"app/index.json": INDEX}))
+    script.expect("GET", "/bucket", page({"app/index.json": INDEX}), page({}))
     always(script, "/bucket/app/oci-layout", refusal("NoSuchKey", 404))
     source = bucket()
     assert lists(source) == ["app"]
@@ -136,7 +137,7 @@ def test_a_prefix_with_nothing_below_it_is_wrong_but_an_empty_bucket_is_not(
 def test_a_key_is_taken_literally(script: ScriptedRegistry, bucket: OpenBucket) -> None:
     objects = {"te am/é+%20?#/index.json": INDEX, "te am/é+%20?#/oci-layout": MARKER}
     quoted = "/bucket/te%20am/%C3%A9%2B%2520%3F%23/index.json"
-    script.expect("GET", "/bucket", page(objects))
+    script.expect("GET", "/bucket", page(objects), page({}))
     script.expect("GET", quoted, content(INDEX))
     source = bucket("te am/")
     assert lists(source) == ["é+%20?#"]

@@ -239,7 +239,7 @@ def test_a_store_that_asks_to_slow_down_is_asked_again_until_it_answers(
     script: ScriptedRegistry, bucket: OpenBucket
 ) -> None:
     slow = refusal("SlowDown", 503)
-    script.expect("GET", "/bucket", slow, page({"app/index.json": INDEX, "app/oci-layout": MARKER}))
+    script.expect("GET", "/bucket", slow, page({"app/index.json": INDEX, "app/oci-layout": MARKER}), page({}))
     script.expect("GET", BLOB_KEY, slow, slow, content(CONTENT))
     source = bucket()
     assert list(source.list_layouts()) == ["app"]
@@ -549,7 +549,8 @@ def test_what_something_on_the_way_says_once_in_mid_run_is_asked_again(
     script: ScriptedRegistry, bucket: OpenBucket, body: bytes, status: int
 ) -> None:
     whole = page({"app/index.json": INDEX, "app/oci-layout": MARKER})
-    script.expect("GET", "/bucket", whole, Reply(status, {"Content-Type": "text/html"}, body), whole)
+    script.expect("GET", "/bucket", whole, Reply(status, {"Content-Type": "text/html"}, body))
+    script.always("GET", "/bucket", whole)
     source = bucket()
     assert [list(source.list_layouts()) for _ in range(2)] == [["app"], ["app"]]
 
@@ -579,6 +580,46 @@ def test_a_store_that_answers_as_the_older_listing_does_is_told_with_the_way_tha
         "GET", "/bucket", Reply(200, XML, body.replace(b"<Contents>", b"<NextMarker>a</NextMarker><Contents>"))
     )
     with pytest.raises(ConfigurationError, match=r"does not go on .* only the older listing: mount the bucket"):
+        bucket().list_layouts()
+
+
+@pytest.mark.parametrize("ends", [1, 2, 3])
+def test_a_listing_that_is_said_to_end_too_early_is_read_to_its_end(
+    script: ScriptedRegistry, bucket: OpenBucket, caplog: pytest.LogCaptureFixture, ends: int
+) -> None:
+    """As some releases of RustFS and SeaweedFS end them."""
+    keys = [f"{name}/oci-layout" for name in "abcd"]
+
+    def answer(request: Request) -> Reply:
+        after = request.query.get("start-after", [""])[0]
+        return page(dict.fromkeys([each for each in keys if each > after][:ends], MARKER))
+
+    script.always("GET", "/bucket", answer)
+    assert list(bucket().list_layouts()) == list("abcd")
+    (told,) = caplog.messages
+    assert told.startswith(f"the listing of s3://bucket ended at {keys[ends - 1]}, and had more: ")
+
+
+@pytest.mark.parametrize(
+    "said", [page({"app/oci-layout": MARKER, "web/oci-layout": MARKER}), refusal("NotImplemented", 501)]
+)
+def test_a_store_that_does_not_know_from_where_to_list_is_believed(
+    script: ScriptedRegistry, bucket: OpenBucket, caplog: pytest.LogCaptureFixture, said: Reply
+) -> None:
+    """As directory buckets don't, and R2 is said not to."""
+    script.expect("GET", "/bucket", page({"app/oci-layout": MARKER, "web/oci-layout": MARKER}))
+    script.always("GET", "/bucket", said)
+    assert list(bucket().list_layouts()) == ["app", "web"]
+    assert [request.query.get("start-after") for request in script.requests][1] == ["web/oci-layout"]
+    assert not caplog.messages
+
+
+def test_a_bucket_that_goes_away_at_the_end_of_its_listing_is_not_taken_for_all_of_it(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    script.expect("GET", "/bucket", page({"app/oci-layout": MARKER}))
+    script.always("GET", "/bucket", refusal("InternalError", 500))
+    with pytest.raises(SourceUnavailableError, match="can't be listed"):
         bucket().list_layouts()
 
 
@@ -721,7 +762,7 @@ def test_a_bucket_that_is_open_to_everybody_is_sent_no_credentials(
     source.list_layouts()
     source.read_index("app")
     source.blob("app", BLOB).read()
-    assert len(script.requests) == 3
+    assert len(script.requests) == 4
     for request in script.requests:
         assert "authorization" not in request.headers
         assert "X-Amz-Signature" not in request.query

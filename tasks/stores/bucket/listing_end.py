@@ -1,0 +1,66 @@
+"""Where a listing ends: some stores say so too early, and no SDK notices."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from tasks.oci.errors import SourceError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tasks.stores.bucket.s3_address import BucketAddress
+    from tasks.stores.bucket.s3_bucket import ListedObject
+
+logger = logging.getLogger(__name__)
+
+
+def read_to_its_end(
+    list_after: Callable[[str], Iterable[ListedObject]], place: BucketAddress
+) -> Iterator[ListedObject]:
+    """All objects of a listing, and what the store has after the last of them, until nothing comes any more.
+
+    Each round gets further than the one before. A store that lists in another order than that of keys may give some
+    twice.
+
+    Raises:
+        SourceError: they can't be listed.
+    """
+    last = end = ""
+    for found in list_after(""):
+        last = found.key
+        yield found
+    is_told = False
+    while last != end:
+        end = last
+        for found in takewhile(partial(_is_from, end), _asked(list_after, end)):
+            if found.key != end:
+                is_told = is_told or _tell(place, end)
+                last = found.key
+                yield found
+
+
+def _is_from(end: str, found: ListedObject) -> bool:
+    """A store that does not know where to begin gives the first ones again."""
+    return found.key >= end
+
+
+def _asked(list_after: Callable[[str], Iterable[ListedObject]], end: str) -> Iterator[ListedObject]:
+    try:
+        yield from list_after(end)
+    except SourceUnavailableError:
+        raise
+    except SourceError as error:
+        if error.transient:
+            raise
+        # it does not take such a question, and nothing but its own word on where the listing ends is left
+        logger.debug("whether the listing ended at %s can't be told: %s", end, error)
+
+
+def _tell(place: BucketAddress, end: str) -> bool:
+    why = "others write to it just now, or the store ends listings too early"
+    logger.warning("the listing of %s ended at %s, and had more: %s", place, end, why)
+    return True
