@@ -121,10 +121,14 @@ class LayoutReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BlobStat:
-    """Size in bytes, and when it was last written, in seconds since 1970."""
+    """Size in bytes, and when it was last written, in seconds since 1970.
+
+    One that is `archived` has to be restored before it can be read, unless that was done.
+    """
 
     size: int
     modified: float
+    archived: bool = False
 
 
 class Source(LayoutLister, LayoutReader, Protocol):

@@ -22,6 +22,7 @@ class Remark(StrEnum):
     NO_TAGS = "no_tags"
     EMPTY_INDEX = "empty_index"
     REFERRERS_LEFT = "referrers_left"
+    ARCHIVED = "archived"
     # what was asked for
     NOT_ORDERED = "not_ordered"
     NOT_DATED = "not_dated"

@@ -73,6 +73,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "empty_folder": "Mount again what belongs there, or remove the folder: as long as it is there, nothing that "
         "was in it counts as vanished.",
         # the source's bytes
+        "archived": "Restore them, as with aws s3api restore-object, for longer than the migration takes; nothing to "
+        "do where that was done: what is restored is listed as archived, too.",
         "content": "Restore the blob from a backup or an object version, or push the tag again.",
         "digest_mismatch": "The bytes were altered: restore the blob from a backup, or push the tag again.",
         "size_mismatch": "The blob was cut off or altered: restore it from a backup, or push the tag again.",

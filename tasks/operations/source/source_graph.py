@@ -92,6 +92,12 @@ class SourceGraph:
         self._lock = threading.Lock()
         self._checked: set[tuple[Digest, int]] = set()
         self._absent: set[Digest] = set()
+        self._archived: set[Digest] = set()
+
+    @property
+    def archived(self) -> int:
+        """How many blobs were found to be archived, where their content was not read."""
+        return len(self._archived)
 
     def check(self, root: Descriptor) -> list[Descriptor]:
         """Check the graph of `root`; all manifests and blobs in it, each once.
@@ -133,4 +139,6 @@ class SourceGraph:
         if self._depth is Depth.CONTENT:
             self._proof.prove(self._source.blob(self._path, blob))
         with self._lock:
+            if stat.archived and self._depth is not Depth.CONTENT:
+                self._archived.add(blob.digest)
             self._checked.add((blob.digest, blob.size))

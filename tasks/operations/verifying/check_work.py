@@ -6,6 +6,8 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.oci.codes import Remark
+from tasks.operations.reports.counts import counted
 from tasks.operations.reports.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagResult
 from tasks.operations.source.graph_walk import referrers_of
 from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE
@@ -54,7 +56,15 @@ class CheckWork(RepositoryWork):
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
-        return list(self._findings)
+        return [*self._findings, *self._archived()]
+
+    def _archived(self) -> list[Finding]:
+        if not self._graph.archived:
+            return []
+        blobs = counted(self._graph.archived, "blob", "are")
+        return [
+            Finding(self.inventory.path, Remark.ARCHIVED, f"{blobs} archived, and can't be read before a restore")
+        ]
 
     def execute(self, unit: Unit) -> list[TagResult]:
         """See `RepositoryWork.execute`; a repository counts once anything of it was chosen."""

@@ -27,12 +27,12 @@ class BlobTable:
 
     __slots__ = ("_rows",)
 
-    def __init__(self, blobs: Iterable[tuple[Digest, int, float]]) -> None:
-        """Take digests with sizes in bytes and times in seconds since 1970, in any order."""
+    def __init__(self, blobs: Iterable[tuple[Digest, int, float, bool]]) -> None:
+        """Take digests, in any order, each with what `BlobStat` has."""
         self._rows: dict[str, _Rows] = {}
-        for digest, size, modified in blobs:
+        for digest, size, modified, archived in blobs:
             encoded = bytes.fromhex(digest.encoded)
-            self._rows.setdefault(digest.algorithm, _Rows(len(encoded))).add(encoded, size, modified)
+            self._rows.setdefault(digest.algorithm, _Rows(len(encoded))).add(encoded, size, modified, archived)
         for rows in self._rows.values():
             rows.sort()
 
@@ -46,23 +46,25 @@ class BlobTable:
 
 
 class _Rows:
-    """Digests of one width, in order, beside their sizes and times."""
+    """Digests of one width, in order, beside what is known of them."""
 
-    __slots__ = ("_digests", "_modified", "_sizes", "_width")
+    __slots__ = ("_archived", "_digests", "_modified", "_sizes", "_width")
 
     def __init__(self, width: int) -> None:
         self._width = width
         self._digests = bytearray()
         self._sizes = array("Q")
         self._modified = array("d")
+        self._archived = bytearray()
 
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def add(self, encoded: bytes, size: int, modified: float) -> None:
+    def add(self, encoded: bytes, size: int, modified: float, archived: bool) -> None:  # noqa: FBT001 - of a row
         self._digests += encoded
         self._sizes.append(size)
         self._modified.append(modified)
+        self._archived.append(archived)
 
     def sort(self) -> None:
         """Bring the rows in order; a store that lists as S3 does gives them so."""
@@ -72,12 +74,13 @@ class _Rows:
         self._digests = bytearray().join(self._digest(row) for row in order)
         self._sizes = array("Q", (self._sizes[row] for row in order))
         self._modified = array("d", (self._modified[row] for row in order))
+        self._archived = bytearray(self._archived[row] for row in order)
 
     def find(self, encoded: bytes) -> BlobStat | None:
         row = bisect_left(range(len(self)), encoded, key=self._digest)
         if row == len(self) or self._digest(row) != encoded:
             return None
-        return BlobStat(self._sizes[row], self._modified[row])
+        return BlobStat(self._sizes[row], self._modified[row], bool(self._archived[row]))
 
     def _digest(self, row: int) -> bytes:
         return bytes(self._digests[row * self._width : (row + 1) * self._width])

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.stores.bucket.s3_address import BucketAddress
-    from tasks.stores.bucket.s3_bucket import ListedObject, S3Bucket
+    from tasks.stores.bucket.s3_answers import ListedObject
+    from tasks.stores.bucket.s3_bucket import S3Bucket
 
 
 class BucketFiles:

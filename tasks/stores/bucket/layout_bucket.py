@@ -177,15 +177,15 @@ class LayoutBucket:
         return BlobTable(self._blobs(path))
 
     def _sizes(self, path: str) -> Iterator[tuple[Digest, int]]:
-        return ((digest, size) for digest, size, _ in self._blobs(path))
+        return ((digest, size) for digest, size, *_ in self._blobs(path))
 
-    def _blobs(self, path: str) -> Iterator[tuple[Digest, int, float]]:
+    def _blobs(self, path: str) -> Iterator[tuple[Digest, int, float, bool]]:
         prefix = self._address.key(path, f"{image_layout.BLOBS}/")
         for found in self._bucket.list_objects(prefix):
             algorithm, _, encoded = found.key[len(prefix) :].partition("/")
             digest = Digest.or_none(f"{algorithm}:{encoded}")
             if digest is not None:  # what else lies there is nobody's blob
-                yield digest, found.size, found.modified
+                yield digest, found.size, found.modified, found.archived
 
 
 def _may_pass(error: Exception) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tasks.stores.bucket.s3_address import BucketAddress
-    from tasks.stores.bucket.s3_bucket import ListedObject
+    from tasks.stores.bucket.s3_answers import ListedObject
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,20 @@ OBJECT_MARKERS = {"ContinuationToken": "NextContinuationToken"}
 UPLOAD_MARKERS = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
 VERSION_MARKERS = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
 _OF_LISTINGS = frozenset({"IsTruncated", "Contents", "KeyCount", "MaxKeys"})
+_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes of what can't be read, unless it was restored for a while, which a listing does not say."""
 _OF_FOLDER = {"Size": 0, "LastModified": datetime.fromtimestamp(0, UTC)}
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """A key as the listing has it; `modified` in seconds since 1970, `etag` without quotes."""
+
+    key: str
+    size: int
+    etag: str
+    modified: float
+    archived: bool = False
 
 
 def objects_of(page: Mapping[str, Any], where: str) -> Iterable[Mapping[str, Any]]:
@@ -61,14 +75,21 @@ def pages_of(
         place = next_place(page, place, where, markers)
 
 
-def object_of(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def object_of(listed: Mapping[str, Any], where: str) -> ListedObject:
     """What a listing says of an object; some stores say no more than the name of a key that marks a folder.
 
     Raises:
         SourceError: it leaves out something that is needed.
     """
-    is_folder = found.get("Key", "").endswith("/")
-    return with_all({**_OF_FOLDER, **found} if is_folder else found, where, "Key", "Size", "LastModified")
+    is_folder = listed.get("Key", "").endswith("/")
+    found = with_all({**_OF_FOLDER, **listed} if is_folder else listed, where, "Key", "Size", "LastModified")
+    return ListedObject(
+        found["Key"],
+        found["Size"],
+        found.get("ETag", "").strip('"'),
+        found["LastModified"].timestamp(),
+        found.get("StorageClass") in _ARCHIVES,
+    )
 
 
 def next_place(

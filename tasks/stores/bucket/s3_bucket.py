@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
     from tasks.stores.bucket.s3_address import BucketAccess
+    from tasks.stores.bucket.s3_answers import ListedObject
     from tasks.stores.bucket.s3_get import Body, PlainGet
 
 logger = logging.getLogger(__name__)
@@ -49,16 +50,6 @@ TOLD_SECONDS = 30.0
 AWAY_SECONDS = 300.0
 """How long an endpoint that has answered before may be away, as while it is started anew; as long as a target may."""
 LONGEST_WAIT = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class ListedObject:
-    """A key as the listing has it; `modified` in seconds since 1970, `etag` without quotes."""
-
-    key: str
-    size: int
-    etag: str
-    modified: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +134,7 @@ class S3Bucket:
         first = {"StartAfter": after} if after else {}
         for page in pages_of(partial(self._page, prefix), self._name, OBJECT_MARKERS, first):
             for each in objects_of(page, self._name):
-                found = object_of(each, self._name)
-                modified = found["LastModified"].timestamp()
-                yield ListedObject(found["Key"], found["Size"], found.get("ETag", "").strip('"'), modified)
+                yield object_of(each, self._name)
 
     def _page(self, prefix: str, **place: str) -> Any:
         """A page of a listing, and nothing else, so that what is none is asked for again."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,13 @@ from tasks.oci.errors import (
 )
 from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.reports.results import Depth
+from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.graph_walk import MAX_NESTING
 from tasks.operations.source.source_graph import Census, SourceGraph
+from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.content_proof import ContentProof
+from tasks.operations.work.planning import CopyPolicy
+from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobStat
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -95,6 +100,31 @@ def test_all_content_is_given_once_and_what_graphs_share_is_looked_at_once(
     source = checked._source
     assert isinstance(source, Counted)
     assert sorted(source.asked) == sorted(set(source.asked))
+
+
+class Archive(LayoutDirectory):
+    """A source of which all blobs but manifests are archived, or were and are restored."""
+
+    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+        found = super().stat_blob(path, digest)
+        return found and replace(found, archived=True)
+
+
+@pytest.mark.parametrize(("depth", "told"), [(Depth.MANIFEST, []), (Depth.BLOBS, ["3 blobs"]), (Depth.CONTENT, [])])
+def test_a_check_counts_the_blobs_that_are_archived_unless_it_reads_them(
+    layout: LayoutBuilder, hands: SpareHands, depth: Depth, told: list[str]
+) -> None:
+    layout.image("v1", layers=[LAYER])
+    layout.image("v2", layers=[LAYER, b"another"])
+    layout.write()
+    source = Archive(str(layout.path.parent), retry_wait=0)
+    inventory = enumerate_repository(source, "app")
+    work = CheckWork(inventory, SourceGraph(source, "app", depth, hands), Census(), depth)
+    for unit in units_of(inventory, inventory.tags, CopyPolicy()):
+        assert [result.code for result in work.execute(unit)] == [None]
+    found = work.finish()
+    assert [each.message.partition(" are ")[0] for each in found] == told
+    assert {each.code for each in found} <= {"archived"}
 
 
 def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: SpareHands) -> None:

@@ -12,7 +12,7 @@ from tasks.stores.bucket.blob_table import BlobTable, BlobTables
 
 CONTENTS = st.dictionaries(
     st.tuples(st.binary(max_size=4), st.sampled_from(["sha256", "sha512"])),
-    st.tuples(st.integers(0, 2**63), st.floats(0, 2**40)),
+    st.tuples(st.integers(0, 2**63), st.floats(0, 2**40), st.booleans()),
 )
 
 
@@ -29,9 +29,9 @@ def test_what_was_put_in_is_found_and_nothing_else(contents: dict, order: object
 
 def test_a_blob_takes_about_fifty_bytes() -> None:
     count = 20_000
-    table = BlobTable((Digest.of(str(number).encode()), number, 1.0) for number in range(count))
+    table = BlobTable((Digest.of(str(number).encode()), number, 1.0, True) for number in range(count))
     rows = table._rows["sha256"]
-    assert sum(map(sys.getsizeof, (rows._digests, rows._sizes, rows._modified))) < 70 * count
+    assert sum(map(sys.getsizeof, (rows._digests, rows._sizes, rows._modified, rows._archived))) < 70 * count
 
 
 def test_a_layout_is_listed_once_however_many_ask_at_once() -> None:
@@ -39,7 +39,7 @@ def test_a_layout_is_listed_once_however_many_ask_at_once() -> None:
 
     def load(path: str) -> BlobTable:
         loaded.append(path)
-        return BlobTable([(digest, 1, 1.0)])
+        return BlobTable([(digest, 1, 1.0, False)])
 
     def ask() -> None:
         barrier.wait()
@@ -59,7 +59,7 @@ def test_only_the_layouts_asked_for_last_are_kept() -> None:
 
     def load(path: str) -> BlobTable:
         loaded.append(path)
-        return BlobTable([(Digest.of(b""), 1, 1.0), (Digest.of(b"1"), 1, 1.0)])
+        return BlobTable([(Digest.of(b""), 1, 1.0, False), (Digest.of(b"1"), 1, 1.0, False)])
 
     tables = BlobTables(load, layouts_kept=2, blobs_kept=4)
     for path in ("a", "b", "a", "c", "a", "b"):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -107,6 +108,21 @@ def test_sizes_of_blobs_come_from_one_listing_and_a_late_blob_is_still_found(
     script.expect("HEAD", f"/bucket/app/blobs/sha256/{late.encoded}", Reply(200, head), Reply(404))
     assert source.stat_blob("app", late) is not None
     assert source.stat_blob("app", late) is None
+
+
+@pytest.mark.parametrize(
+    ("kept_in", "is_archived"),
+    [("STANDARD", False), ("GLACIER_IR", False), ("GLACIER", True), ("DEEP_ARCHIVE", True)],
+)
+def test_a_blob_that_is_archived_is_known_by_the_listing(
+    script: ScriptedRegistry, bucket: OpenBucket, kept_in: str, is_archived: bool
+) -> None:
+    listed = page({BLOB_KEY.removeprefix("/bucket/"): CONTENT})
+    body = listed.body.replace(b"</Contents>", f"<StorageClass>{kept_in}</StorageClass></Contents>".encode())
+    script.expect("GET", "/bucket", replace(listed, body=body))
+    found = bucket().stat_blob("app", BLOB.digest)
+    assert found is not None
+    assert found.archived is is_archived
 
 
 def test_a_key_that_only_looks_like_a_digest_is_no_blob(script: ScriptedRegistry, bucket: OpenBucket) -> None:
