@@ -9,9 +9,11 @@ import pytest
 
 from infra.real_parts import DebianRegistry, Registry
 from tests.support.command import Layoutlift
+from tests.support.generated_bucket import BUCKET, GeneratedBucket
 from tests.support.layouts import LayoutBuilder
 from tests.support.real_parts import running
 from tests.support.registry_view import RepositoryView
+from tests.support.scripted_s3 import VARIABLES
 
 ALLOWED = ("--delete-vanished", "--delete-max-percent", "100")
 
@@ -156,6 +158,27 @@ def test_beyond_the_limits_nothing_is_changed(
     ended = layoutlift.migrate(source, target, "--delete-vanished", *limit, code=3)
     assert (".", "too_many_vanished") in codes(ended)
     assert tags(docker_registry, f"{prefix}/app") == {"stays", "goes", "moves"}
+
+
+def test_what_a_bucket_has_and_does_not_list_is_neither_deleted_nor_left_out_of_a_cut_over(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str, tmp_path: Path
+) -> None:
+    target, mapping = f"{docker_registry.host}/{prefix}", tmp_path / "mapping.csv"
+    listed = sorted(str(path.relative_to(source)) for path in source.rglob("*") if path.is_file())
+    server = GeneratedBucket(listed, lambda key: (source / key).read_bytes())
+    try:
+        layoutlift.environment.update(VARIABLES, AWS_ENDPOINT_URL=server.url)
+        layoutlift("migrate", f"s3://{BUCKET}", target, "--plain-http", "--standalone")
+        listed[:] = [key for key in listed if not key.startswith("whole/")]
+        planned = layoutlift("plan", f"s3://{BUCKET}", target, "--plain-http", *ALLOWED, code=1)
+        assert "layout_hidden" in planned.output
+        layoutlift("migrate", f"s3://{BUCKET}", target, "--plain-http", "--standalone", *ALLOWED, code=1)
+        assert tags(docker_registry, f"{prefix}/whole") == {"v1"}
+        ended = layoutlift("cutover", f"s3://{BUCKET}", target, "--plain-http", "--output", mapping, code=1)
+        assert "layout_hidden" in ended.output
+        assert not mapping.exists()
+    finally:
+        server.stop()
 
 
 def test_a_source_that_is_not_there_deletes_nothing(
