@@ -163,7 +163,7 @@ class ManifestResolver(Protocol):
 
         Raises:
             RegistryError: the target can't say.
-            SizeMismatchError: it has one of another size under this digest.
+            DamagedAtTargetError: it has one of another size under this digest.
         """
         ...
 

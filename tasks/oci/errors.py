@@ -42,6 +42,7 @@ LayoutliftError
 │  ├─ ReferrersLostError         the target has referrers but does not list them
 │  ├─ MissingAtTargetError       what should be at the target is not
 │  ├─ DifferentAtTargetError     what is at the target is something else
+│  ├─ DamagedAtTargetError       what is at the target has not the bytes that its digest says
 │  ├─ DeletionUnsupportedError   it does not delete
 │  ├─ RateLimitedError           (transient)
 │  ├─ RegistryUnavailableError   (transient)
@@ -332,6 +333,12 @@ class DifferentAtTargetError(RegistryError):
     """A verification found other content at the target than at the source."""
 
     code = "different_at_target"
+
+
+class DamagedAtTargetError(RegistryError):
+    """A blob at the target has not the size or the bytes that its descriptor says, whatever the source has."""
+
+    code = "damaged_at_target"
 
 
 class TargetFullError(RegistryError):

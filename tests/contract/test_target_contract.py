@@ -13,6 +13,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
+    DamagedAtTargetError,
     DigestMismatchError,
     MissingReferencedContentError,
     RegistryError,
@@ -147,7 +148,7 @@ def test_nothing_is_kept_of_content_that_is_not_what_it_says(
 
 def test_a_blob_of_another_size_is_not_the_one_asked_for(target: Target, repository: str) -> None:
     target.push_blob(repository, blob(LAYER))
-    with pytest.raises(SizeMismatchError):
+    with pytest.raises(DamagedAtTargetError):
         target.has_blob(repository, Descriptor(OCI_LAYER, Digest.of(LAYER), len(LAYER) + 1))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ContentError, LayoutliftError
+from tasks.oci.errors import ContentError, DamagedAtTargetError, LayoutliftError
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.reports.results import Depth
@@ -162,7 +162,7 @@ def test_content_altered_at_the_target_is_found_at_that_depth_only(files: dict[s
     root = enumerate_repository(MemorySource(files), "app-0").tags[0].descriptor
     hands = SpareHands(1)
     RepositoryVerifier(target, "app-0", Depth.BLOBS, hands).verify_graph(root, "v0")
-    with pytest.raises(ContentError):
+    with pytest.raises(DamagedAtTargetError):
         RepositoryVerifier(target, "app-0", Depth.CONTENT, hands).verify_graph(root, "v0")
     hands.close()
 

@@ -14,10 +14,10 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
+    DamagedAtTargetError,
     InvalidLayoutError,
     ManifestRefusedError,
     MissingReferencedContentError,
-    SizeMismatchError,
     SpecError,
 )
 from tasks.oci.manifest import Manifest, parse_manifest
@@ -107,7 +107,7 @@ class MemoryTarget:
         """See `ManifestResolver.has_blob`."""
         raw = self._asked(repository).blobs.get(descriptor.digest)
         if raw is not None and len(raw) != descriptor.size:
-            raise SizeMismatchError(f"the target has {descriptor.digest} with {len(raw)} bytes")
+            raise DamagedAtTargetError(f"the target has {descriptor.digest} with {len(raw)} bytes")
         return raw is not None
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:

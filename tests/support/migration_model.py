@@ -18,6 +18,7 @@ from tests.support.migration_world import Layout, World, entry_of, harm
 Place = tuple[str, str]
 """A repository of the target, and a tag."""
 BROKEN = {"content_not_found", "digest_mismatch", "size_mismatch"}
+DAMAGED = {"damaged_at_target"}
 CONFLICTS = {"conflict", "conflict_skipped", "backup_refused"}
 
 
@@ -202,7 +203,7 @@ class Model:
         if repository not in self.holes:
             return set()
         unkept = {"missing_referenced_content"} if choice.backup else set()  # a strict registry does not take those
-        return {"copied", "up_to_date", *unkept, *(() if choice.depth == "manifest" else BROKEN)}
+        return {"copied", "up_to_date", *unkept, *(() if choice.depth == "manifest" else DAMAGED)}
 
     def is_ours(self, place: Place, present: str, path: str) -> bool | None:
         """Whether a run wrote what the target has; None where nobody can tell."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import DamagedAtTargetError, SizeMismatchError
 from tasks.oci.media_types import may_be_absent
 from tasks.operations.copying.claims import UnderWay
 from tasks.operations.copying.presence import Presence
@@ -83,10 +84,26 @@ class BlobCopy:
         return digest in self._absent
 
     def _push(self, blob: Descriptor, home: str | None, *, surely: bool, ask: bool) -> BlobArrival:
-        if not surely and self._presence.has(blob, ask=ask):
+        if not surely and self._is_present(blob, ask=ask):
             return BlobArrival.PRESENT
         content = self._tools.paced(self._tools.source.blob(self._path, blob))
         return self._tools.target.push_blob(self._repository, content, None if surely else home)
+
+    def _is_present(self, blob: Descriptor, *, ask: bool) -> bool:
+        """Whether the target has a blob; where both sides have another size of it, its descriptor is what is wrong.
+
+        Raises:
+            SizeMismatchError: that is so.
+            RegistryError: as `Presence.has`.
+        """
+        try:
+            return self._presence.has(blob, ask=ask)
+        except DamagedAtTargetError as error:
+            stat = self._tools.source.stat_blob(self._path, blob.digest)
+            if stat is None or stat.size == blob.size:
+                raise
+            said = f"the blob {blob.digest} has {stat.size} bytes, its descriptor says {blob.size}"
+            raise SizeMismatchError(said) from error
 
 
 def _count(traffic: Traffic, arrival: BlobArrival | None, size: int) -> None:

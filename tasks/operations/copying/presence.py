@@ -44,6 +44,7 @@ class Presence:
         is mended by sending the blob once more.
 
         Raises:
+            DamagedAtTargetError: it is there in another size.
             RegistryError: the target does not say.
         """
         if not (ask or not self._new or blob.size >= ALWAYS_ASKED_FOR or self._takes_a_question(blob.size)):

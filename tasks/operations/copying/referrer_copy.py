@@ -9,7 +9,12 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError
+from tasks.oci.errors import (
+    DamagedAtTargetError,
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PayloadTooLargeError,
+)
 from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, leaves_open
 
 if TYPE_CHECKING:
@@ -21,8 +26,14 @@ if TYPE_CHECKING:
     from tasks.operations.referrers.referrer_lists import ReferrerListing
     from tasks.operations.source.graph_links import GraphLinks
 
-NOT_BROUGHT = (*BROKEN_AT_SOURCE, ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError)
-"""What is wrong with a referrer alone, at the source or in the eyes of the target."""
+NOT_BROUGHT = (
+    *BROKEN_AT_SOURCE,
+    DamagedAtTargetError,
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PayloadTooLargeError,
+)
+"""What is wrong with a referrer alone, at the source, at the target or in its eyes."""
 
 
 class ReferrerCopy:

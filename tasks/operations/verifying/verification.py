@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DifferentAtTargetError, MissingAtTargetError
+from tasks.oci.errors import ContentError, DamagedAtTargetError, DifferentAtTargetError, MissingAtTargetError
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.oci.media_types import may_be_absent
 from tasks.operations.referrers.subjects import Subjects
@@ -90,7 +90,7 @@ class RepositoryVerifier:
         Raises:
             MissingAtTargetError: something of the graph is not at the target.
             DifferentAtTargetError: something at the target is not what it should be.
-            ContentError: a blob read back is altered or cut short.
+            DamagedAtTargetError: a blob is altered or cut short there.
         """
         if tag is not None:
             self._check_tag(tag, root.digest)
@@ -145,8 +145,15 @@ class RepositoryVerifier:
                 return
             raise MissingAtTargetError(f"the target does not have the blob {blob.digest}")
         if self._depth is Depth.CONTENT:
-            self._proof.prove(self._target.fetch_blob(self._repository, blob))
+            self._prove(blob)
         self._note([(blob.digest, blob.size)])
+
+    def _prove(self, blob: Descriptor) -> None:
+        """Read a blob back, and say of what is wrong with it that it is so at the target."""
+        try:
+            self._proof.prove(self._target.fetch_blob(self._repository, blob))
+        except ContentError as error:
+            raise DamagedAtTargetError(f"at the target, {error}") from error
 
     def _note(self, verified: Iterable[tuple[Digest, object]]) -> None:
         with self._lock:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import DifferentAtTargetError, LayoutliftError, MissingAtTargetError, ReferrersLostError
+from tasks.oci.errors import (
+    DamagedAtTargetError,
+    DifferentAtTargetError,
+    LayoutliftError,
+    MissingAtTargetError,
+    ReferrersLostError,
+)
 from tasks.oci.reference import is_referrers_tag
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Outcome, RepositoryInventory, TagResult
@@ -93,10 +99,10 @@ class VerifyWork(RepositoryWork):
         return count
 
     def _verify_referrer(self, referrer: Descriptor, subject: Digest) -> None:
-        """See that a referrer is there; of one that is not, a migration says why with the same words before that."""
+        """See that a referrer is there and whole; else say so with the words that a migration has before that."""
         try:
             self._verifier.verify_graph(referrer, None)
-        except (MissingAtTargetError, DifferentAtTargetError) as error:
+        except (MissingAtTargetError, DifferentAtTargetError, DamagedAtTargetError) as error:
             raise type(error)(f"{referrer.digest}, a referrer of {subject}: {error}") from error
 
     def _verify_listed(self, digests: Iterable[Digest], listed: Digest | None) -> None:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import ContentNotFoundError, SizeMismatchError, UnexpectedAnswerError
+from tasks.oci.errors import ContentNotFoundError, DamagedAtTargetError, UnexpectedAnswerError
 from tasks.stores.registry.head_requests import HeadRequests
 from tasks.stores.registry.oras_provider import read_refusal
 from tasks.stores.registry.registry_answers import error_of
@@ -44,7 +44,7 @@ class BlobReading:
         except ContentNotFoundError:
             return False
         if length is not None and length != str(descriptor.size):
-            raise SizeMismatchError(
+            raise DamagedAtTargetError(
                 f"the target has {descriptor.digest} with {length} bytes instead of {descriptor.size}"
             )
         return True

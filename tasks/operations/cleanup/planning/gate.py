@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import ContentNotFoundError, InvalidReferenceError, SizeMismatchError, TargetLacksError
+from tasks.oci.errors import ContentNotFoundError, DamagedAtTargetError, InvalidReferenceError, TargetLacksError
 from tasks.oci.reference import map_repository, parse_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.values import CleanupAction
@@ -132,7 +132,7 @@ class Gate:
         try:
             if self.target.has_blob(repository, Descriptor(_ANY, digest, size)):
                 return None
-        except SizeMismatchError as error:
+        except DamagedAtTargetError as error:
             return str(error)
         if self.target.resolve_manifest(repository, digest) == digest:
             return None

@@ -3,12 +3,19 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ContentNotFoundError, LayoutliftError, TransportError
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    DamagedAtTargetError,
+    LayoutliftError,
+    SizeMismatchError,
+    TransportError,
+)
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.reports.results import Traffic
@@ -189,6 +196,18 @@ def test_a_layer_that_the_source_lacks_is_never_passed_over(
     layout.blob_path(layout.blob(OWN)).unlink()
     with pytest.raises(ContentNotFoundError):
         BlobCopy(noting, "app", "app", new=True).ensure(blobs)
+
+
+def test_a_layer_of_another_size_at_the_target_is_damaged_there_unless_the_layout_says_the_same(
+    noting: CopyTools, blobs: list[Descriptor]
+) -> None:
+    copy = BlobCopy(noting, "app", "app", new=False)
+    copy.ensure(blobs)
+    with pytest.raises(SizeMismatchError, match=blobs[0].digest.encoded):
+        copy.ensure([replace(blobs[0], size=5)])
+    noting.target._asked("other").blobs[blobs[0].digest] = BASE[:-1]
+    with pytest.raises(DamagedAtTargetError):
+        BlobCopy(noting, "app", "other", new=False).ensure(blobs)
 
 
 def test_a_layer_that_a_layout_has_lost_comes_from_the_repository_that_has_it(

@@ -188,6 +188,16 @@ def test_a_referrer_that_is_broken_at_the_source_is_named_and_neither_counted_no
     assert target.list_tags("app") == {"v1"}
 
 
+def test_a_referrer_that_is_damaged_at_the_target_is_named_and_not_the_fate_of_its_tag(layout: LayoutBuilder) -> None:
+    image = layout.image("v1", layers=[b"layer"])
+    made = engine(layout, Noting())
+    made.copy()
+    layout.referrer(image, content=b"signature")
+    layout.write()
+    made.target._asked("app").blobs[Digest.of(b"signature")] = b"cut"
+    assert made.copy() == ({"app:v1": "up_to_date"}, {("app", "damaged_at_target")})
+
+
 def test_a_list_whose_tag_can_not_be_moved_is_not_the_fate_of_what_it_belongs_to(
     layout: LayoutBuilder,
 ) -> None:

@@ -1551,6 +1551,21 @@ def test_a_part_that_can_not_be_read_for_the_moment_is_sent_again_by_the_next_ru
     assert target.resolve_manifest("app", part) == part
 
 
+def test_a_part_below_which_the_target_holds_damage_is_named_and_left_to_the_next_run(
+    moved_part: tuple[Engine, ForgettingManifests, str],
+) -> None:
+    """It is whole in the layout: what does not count as broken there is not taken for kept."""
+    made, target, part = moved_part
+    blobs = target._asked("app").blobs
+    blobs[Digest.of(b"first")] = b"cut"
+    assert made.copy() == ({"app:v1": "up_to_date", "app:amd64": "copied"}, {("app", "damaged_at_target")})
+    assert part in made.findings[0].message
+    assert [at_risk.digest for at_risk in made.ledger.at_risk("app")] == [part]
+    del blobs[Digest.of(b"first")]
+    assert made.copy()[1] == set()
+    assert target.resolve_manifest("app", part) == part
+
+
 @pytest.mark.parametrize("says_type", [True, False])
 def test_a_tag_is_moved_without_a_pull_where_the_layout_tells_what_had_it(
     layout: LayoutBuilder, *, says_type: bool

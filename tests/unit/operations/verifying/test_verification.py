@@ -8,7 +8,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DifferentAtTargetError, DigestMismatchError, MissingAtTargetError, SizeMismatchError
+from tasks.oci.errors import DamagedAtTargetError, DifferentAtTargetError, MissingAtTargetError
 from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.reports.results import Depth
 from tasks.operations.verifying.verification import RepositoryVerifier
@@ -131,7 +131,7 @@ def test_each_depth_finds_what_it_says_and_asks_for_no_more(
     assert (f"read {layer}" in target.asked) is (depth is Depth.CONTENT)
     target._asked("app").blobs[layer] = b"LAYER"
     if depth is Depth.CONTENT:
-        with pytest.raises(DigestMismatchError):
+        with pytest.raises(DamagedAtTargetError, match=f"at the target, {layer} is altered"):
             verify()
     else:
         verify()
@@ -158,7 +158,7 @@ def test_each_blob_that_is_altered_is_found_by_one_part_and_each_that_is_missing
             )
             try:
                 verifier.verify_graph(image, None)
-            except DigestMismatchError:
+            except DamagedAtTargetError:
                 found.append(layer)
         del target._asked("app").blobs[Digest.of(layer)]
         proof = ContentProof(part=ContentPart(1, 7))
@@ -262,7 +262,7 @@ def test_what_one_manifest_says_of_a_blobs_size_proves_nothing_of_another_size(
     target.push_manifest("app", Digest.of(lie), RemoteManifest(lie, OCI_MANIFEST))
     verifier = RepositoryVerifier(target, "app", Depth.BLOBS, hands)
     verifier.verify_graph(image, "v1")
-    with pytest.raises(SizeMismatchError, match=Digest.of(LAYER)):
+    with pytest.raises(DamagedAtTargetError, match=Digest.of(LAYER)):
         verifier.verify_graph(Descriptor(OCI_MANIFEST, Digest.of(lie), len(lie)), None)
 
 

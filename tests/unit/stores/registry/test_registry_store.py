@@ -16,6 +16,7 @@ from tasks.oci.errors import (
     AuthenticationError,
     ConnectionFailedError,
     ContentNotFoundError,
+    DamagedAtTargetError,
     DigestMismatchError,
     LayoutliftError,
     ManifestRefusedError,
@@ -116,7 +117,7 @@ def test_where_head_is_refused_all_is_read_and_head_sent_no_more(
     assert store.resolve_manifest("team/app", "v1") is None
     assert store.has_blob("team/app", BLOB)
     assert not store.has_blob("team/app", BLOB)
-    with pytest.raises(SizeMismatchError, match="with 5 bytes instead of 7"):
+    with pytest.raises(DamagedAtTargetError, match="with 5 bytes instead of 7"):
         store.has_blob("team/app", BLOB)
 
 
@@ -194,7 +195,7 @@ def test_one_wish_to_wait_holds_every_worker(script: ScriptedRegistry, make_stor
 
 def test_a_blob_of_another_size_is_said_so(script: ScriptedRegistry, make_store: MakeStore) -> None:
     script.expect("HEAD", BLOB_PATH, Reply(headers={"Content-Length": "6"}))
-    with pytest.raises(SizeMismatchError):
+    with pytest.raises(DamagedAtTargetError):
         make_store(script.host).has_blob("team/app", BLOB)
 
 
@@ -206,7 +207,7 @@ def test_a_head_without_a_length_worth_the_name_is_no_proof_of_an_empty_blob(
     script.expect("GET", BLOB_PATH, Reply(500), Reply(body=CONTENT), Reply(body=b""))
     store = make_store(script.host)
     assert store.has_blob("team/app", BLOB)
-    with pytest.raises(SizeMismatchError, match="0 bytes instead of 7"):
+    with pytest.raises(DamagedAtTargetError, match="0 bytes instead of 7"):
         store.has_blob("team/app", BLOB)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ContentError, RegistryUnavailableError, SizeMismatchError, TargetLacksError
+from tasks.oci.errors import ContentError, DamagedAtTargetError, RegistryUnavailableError, TargetLacksError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import TargetAddress
 from tasks.operations.cleanup.layout.graph import Graph, Node
@@ -57,7 +57,7 @@ class HoldingTarget:
         if descriptor.digest in self.only_manifests:
             return False
         if size is not None and size != descriptor.size:
-            raise SizeMismatchError(f"{descriptor.digest} has another size there")
+            raise DamagedAtTargetError(f"{descriptor.digest} has another size there")
         return size is not None
 
     def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
