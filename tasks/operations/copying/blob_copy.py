@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class BlobCopy:
-    """Safe to share by all workers on a repository; `new` says that the repository has no tag yet."""
+    """Safe to share by all workers on a repository; see `Presence` for `new` and `opened`."""
 
-    def __init__(self, tools: CopyTools, path: str, repository: str, *, new: bool) -> None:
+    def __init__(self, tools: CopyTools, path: str, repository: str, *, new: bool, opened: bool = False) -> None:
         self._tools = tools
         self._path = path
         self._repository = repository
-        self._presence = Presence(tools.target, repository, new=new)
+        self._presence = Presence(tools.target, repository, new=new, opened=opened)
         self._traffic = Traffic()
         self._absent: set[Digest] = set()
         self._lock = threading.Lock()

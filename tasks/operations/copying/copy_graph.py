@@ -45,17 +45,24 @@ class Copied:
 class RepositoryCopy:
     """Copies from one layout into one repository of the target; shared by all workers on it.
 
-    `new` says that the repository has no tag yet, so that few blobs need to be asked for first, and `referrers` that
-    what refers to a graph goes with it.
+    `new` says that the repository has no tag yet, so that few blobs need to be asked for first, `referrers` that
+    what refers to a graph goes with it, and `opened` that what the target says it has is looked into.
     """
 
     def __init__(
-        self, tools: CopyTools, inventory: RepositoryInventory, repository: str, *, new: bool, referrers: bool
+        self,
+        tools: CopyTools,
+        inventory: RepositoryInventory,
+        repository: str,
+        *,
+        new: bool,
+        referrers: bool,
+        opened: bool = False,
     ) -> None:
         self._tools = tools
         self._path = inventory.path
         self._repository = repository
-        self.blobs = BlobCopy(tools, inventory.path, repository, new=new)
+        self.blobs = BlobCopy(tools, inventory.path, repository, new=new, opened=opened)
         self._lists = GraphLists(tools.lists, repository, self._note)
         followed = inventory.referrers if referrers else {}
         self.links = GraphLinks(tools.source, inventory.path, followed, tools.hands, self._lists.subjects.note)

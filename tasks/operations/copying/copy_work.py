@@ -87,7 +87,10 @@ class CopyWork(RepositoryWork):
         self._noted = noted
         self._planner = planner
         is_new = planner.is_new  # asked before anything is noted as begun
-        self._copier = RepositoryCopy(tools, inventory, repository, new=is_new, referrers=policy.referrers)
+        deep = policy.depth is Depth.CONTENT
+        self._copier = RepositoryCopy(
+            tools, inventory, repository, new=is_new, referrers=policy.referrers, opened=deep
+        )
         self._overwritten = Overwritten(inventory.path, f"{tools.target.host}/{repository}", policy)
         self._kept = KeptManifests(tools, self._copier, noted)
         self._verifier = RepositoryVerifier(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import MissingAtTargetError, RegistryUnavailableError
+from tasks.oci.errors import ContentNotFoundError, MissingAtTargetError, RegistryUnavailableError
 
 if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
@@ -27,12 +27,17 @@ def is_lost(error: LayoutliftError) -> bool:
 
 
 class Presence:
-    """What one repository of the target may have; `new` says that it has no tag. Safe to share by all workers."""
+    """What one repository of the target may have; `new` says that it has no tag. Safe to share by all workers.
 
-    def __init__(self, target: Target, repository: str, *, new: bool) -> None:
+    With `opened`, a blob is there only if the target begins to give it, too: some answer from a database that they
+    have what their store has lost.
+    """
+
+    def __init__(self, target: Target, repository: str, *, new: bool, opened: bool = False) -> None:
         self._target = target
         self._repository = repository
         self._new = new
+        self._opened = opened
         self._asked = 0
         self._found = False
         self._lock = threading.Lock()
@@ -50,13 +55,20 @@ class Presence:
         if not (ask or not self._new or blob.size >= ALWAYS_ASKED_FOR or self._takes_a_question(blob.size)):
             return False
         try:
-            there = self._target.has_blob(self._repository, blob)
+            there = self._target.has_blob(self._repository, blob) and not (self._opened and self._is_lost(blob))
         except RegistryUnavailableError as error:
             if not is_lost(error):
                 raise
             return False
         self._found = self._found or there
         return there
+
+    def _is_lost(self, blob: Descriptor) -> bool:
+        try:
+            with self._target.fetch_blob(self._repository, blob).chunks():
+                return False
+        except ContentNotFoundError:
+            return True
 
     def _takes_a_question(self, size: int) -> bool:
         """Whether one of the first questions is left for a blob of so many bytes, or they found something."""

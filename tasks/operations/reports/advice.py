@@ -150,7 +150,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "target_full": "Make room at the target, then run again: what it has already is not sent twice.",
         "target_lacks": "Migrate it first, or clean up without naming a target.",
         "missing_at_target": "Run migrate again, which names what the target does not take; what it lost below a tag "
-        "comes again with migrate --prove-again --depth blobs. If it stays, look for what deletes at the target.",
+        "comes again with migrate --prove-again --depth blobs, or content where only that finds it. If it stays, "
+        "look for what deletes at the target.",
         "damaged_at_target": "It is the target's own copy that is damaged, and most registries keep what they have "
         "under a digest: have the blob removed there (its file, or by a garbage collection), then run migrate "
         "--prove-again --depth blobs. Nothing is said of the source: layoutlift check looks there.",

@@ -10,7 +10,13 @@ import threading
 from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import ContentError, DamagedAtTargetError, DifferentAtTargetError, MissingAtTargetError
+from tasks.oci.errors import (
+    ContentError,
+    ContentNotFoundError,
+    DamagedAtTargetError,
+    DifferentAtTargetError,
+    MissingAtTargetError,
+)
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.oci.media_types import may_be_absent
 from tasks.operations.referrers.subjects import Subjects
@@ -152,6 +158,10 @@ class RepositoryVerifier:
         """Read a blob back, and say of what is wrong with it that it is so at the target."""
         try:
             self._proof.prove(self._target.fetch_blob(self._repository, blob))
+        except ContentNotFoundError as error:
+            raise MissingAtTargetError(
+                f"the target says that it has the blob {blob.digest}, and does not give it"
+            ) from error
         except ContentError as error:
             raise DamagedAtTargetError(f"at the target, {error}") from error
 

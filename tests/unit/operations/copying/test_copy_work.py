@@ -12,6 +12,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     BatchUnfinishedError,
+    ContentNotFoundError,
     LayoutliftError,
     ManifestRefusedError,
     MissingReferencedContentError,
@@ -1286,6 +1287,41 @@ def test_what_the_target_can_not_tell_of_for_good_is_sent_again_when_it_is_prove
     target.blobs_sent.clear()
     assert outcomes(made) == {tag: "copied"}
     assert target.blobs_sent == [layer]
+    assert outcomes(made) == {tag: "up_to_date"}
+
+
+class LostObjects(Scripted):
+    """A target that asks a database what it has: of what its store has `lost` it says so until that is sent again."""
+
+    lost: frozenset[Digest] = frozenset()
+
+    def fetch_blob(self, repository: str, descriptor: Descriptor) -> VerifiedContent:
+        found = super().fetch_blob(repository, descriptor)
+        lost = raising(ContentNotFoundError(f"the target does not have {descriptor.digest}"))
+        return replace(found, open_stream=lost) if descriptor.digest in self.lost else found
+
+    def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
+        self.lost -= {content.descriptor.digest}
+        return super().push_blob(repository, content, mount_from)
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_what_the_target_says_it_has_and_does_not_give_is_sent_again_when_it_is_proved_again(
+    layout: LayoutBuilder, *, is_list: bool
+) -> None:
+    tag, layers = "v1", [b"layer", b"other", b"third"]
+    if is_list:
+        tag = listed_elsewhere(layout, layout.image(layers=layers, listed=False))
+    else:
+        layout.image("v1", layers=layers)
+    target = LostObjects(referrers_api=False)
+    made = engine(layout, target, depth=Depth.CONTENT)
+    assert outcomes(made) == {tag: "copied"}
+    target.lost = frozenset(map(Digest.of, layers[:2]))
+    made.policy = replace(made.policy, prove_again=True)
+    target.blobs_sent.clear()
+    assert outcomes(made) == {tag: "copied"}
+    assert target.blobs_sent == [Digest.of(layer) for layer in layers[:2]]
     assert outcomes(made) == {tag: "up_to_date"}
 
 

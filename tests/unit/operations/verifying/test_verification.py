@@ -143,6 +143,17 @@ def test_each_depth_finds_what_it_says_and_asks_for_no_more(
         verify()
 
 
+def test_a_blob_that_the_target_says_it_has_and_does_not_give_is_missing(
+    target: Counting, hands: SpareHands, image: Descriptor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del target._asked("app").blobs[Digest.of(LAYER)]
+    monkeypatch.setattr(target, "has_blob", lambda *_: True)
+    with pytest.raises(
+        MissingAtTargetError, match=f"says that it has the blob {Digest.of(LAYER)}, and does not give"
+    ):
+        RepositoryVerifier(target, "app", Depth.CONTENT, hands).verify_graph(image, "v1")
+
+
 def test_each_blob_that_is_altered_is_found_by_one_part_and_each_that_is_missing_by_all(
     layout: LayoutBuilder, hands: SpareHands
 ) -> None:
