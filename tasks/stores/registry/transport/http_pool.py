@@ -34,6 +34,7 @@ from tasks.stores.registry.transport.http_answers import (
     read_capped,
 )
 from tasks.stores.registry.transport.proxies import Proxy, proxy_for
+from tasks.stores.registry.transport.target_warnings import TargetWarnings
 from tasks.stores.registry.transport.tls_certificates import tls_context
 from tasks.stores.registry.transport.transport_errors import PROXY_REFUSES, translate
 from tasks.stores.registry.transport.watched_connections import OpenConnections
@@ -91,6 +92,7 @@ class HttpPool:
         self._home = None if proxied else DirectRequests(self._connector())
         self.requests_made = 0
         self.rate_limit: str | None = None
+        self._warnings = TargetWarnings()
 
     def drop_idle(self) -> None:
         """Close all connections that are not in use."""
@@ -179,6 +181,8 @@ class HttpPool:
             raise AuthenticationError(f"{method} {redacted(url)}: {PROXY_REFUSES}", status=response.status)
         if (left := response.headers.get("ratelimit-remaining")) is not None:
             self.rate_limit = f"{left[:40]} left of {response.headers.get('ratelimit-limit', '?')[:40]}"
+        if (warning := response.headers.get("warning")) is not None and self.is_own(url):
+            self._warnings.tell(warning)
         return response
 
     def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: Body) -> Response:

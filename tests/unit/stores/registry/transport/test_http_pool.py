@@ -21,6 +21,7 @@ from tasks.oci.errors import (
     is_transient,
 )
 from tasks.stores.registry.transport.http_pool import MAX_ANSWER_SIZE, HttpPool
+from tasks.stores.registry.transport.target_warnings import MOST_WARNINGS
 from tasks.stores.registry.transport.transport_errors import translate
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 
@@ -57,6 +58,59 @@ def test_a_body_is_sent_as_it_is_given(script: ScriptedRegistry, make_pool: Make
     pool.send("PUT", "/u", {"Content-Length": "0"}, b"")
     assert [request.body for request in script.requests] == [b"abcde", b""]
     assert all("transfer-encoding" not in request.headers for request in script.requests)
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_what_a_registry_warns_of_is_said_once(
+    script: ScriptedRegistry, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the distribution specification has it ("Warnings"): a retention that begins, say, or a name that moves."""
+    several = (
+        '299 - "It says \\"soon\\", and moves.", 199 - "Stale, 299 - here.", 299 - "Tags go after 30 days." "Sun, 1"'
+    )
+    script.expect("GET", "/v2/", *(Reply(headers={"Warning": several}) for _ in range(3)), Reply())
+    pool = make_pool(script.host)
+    for _ in range(4):
+        pool.send("GET", "/v2/", {})
+    assert warned(caplog) == [
+        'the target says: It says "soon", and moves.',
+        "the target says: Tags go after 30 days.",
+    ]
+
+
+def test_a_warning_shows_no_secret_steers_no_terminal_and_is_cut(
+    script: ScriptedRegistry, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = f"\x9b2J for Bearer c2VjcmV0LnNlY3JldA== {'x' * 2000}"
+    script.expect("GET", "/v2/", Reply(headers={"Warning": f'299 - "{text}"'}))
+    make_pool(script.host).send("GET", "/v2/", {})
+    (said,) = warned(caplog)
+    assert said.startswith("the target says: 2J for Bearer … xxx")
+    assert said.isprintable()
+    assert len(said) < 600
+
+
+def test_of_very_many_warnings_the_first_are_said(
+    script: ScriptedRegistry, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = make_pool(script.host)
+    for number in range(3):
+        said = ",".join(f'299 - "{number} {each}"' for each in range(15))
+        script.expect("GET", "/v2/", Reply(headers={"Warning": said}))
+        pool.send("GET", "/v2/", {})
+    assert len(warned(caplog)) == MOST_WARNINGS
+
+
+def test_what_another_host_warns_of_is_not_the_targets(
+    script: ScriptedRegistry, elsewhere: ScriptedRegistry, make_pool: MakePool, caplog: pytest.LogCaptureFixture
+) -> None:
+    script.expect("GET", "/blob", Reply(307, {"Location": f"{elsewhere.url}/data"}))
+    elsewhere.expect("GET", "/data", Reply(headers={"Warning": '299 - "elsewhere"'}))
+    make_pool(script.host).send("GET", "/blob", {})
+    assert warned(caplog) == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -1,0 +1,48 @@
+"""Passes on what a registry warns of in the headers of its answers (distribution-spec v1.1.1, "Warnings").
+
+Nothing is done by them, as the specification wants it: they are told, each once.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+
+from tasks.stores.hidden_secrets import LONGEST_SHOWN, without_secrets
+
+logger = logging.getLogger(__name__)
+
+MOST_WARNINGS = 20
+"""Different ones that are told: some name the seconds that are left of something, and so are never the same."""
+_WARNING = re.compile(r'(?:^|,)\s*(\d{3})\s+\S+\s+"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(r"\\(.)")
+_FOR_PEOPLE = "299"
+"""The others are of caches on the way."""
+
+
+class TargetWarnings:
+    """What a registry has warned of; safe to share by all workers."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._lock = threading.Lock()
+
+    def tell(self, header: str) -> None:
+        """Log what is new in a `Warning` header, which may hold several."""
+        for code, quoted in _WARNING.findall(header):
+            text = _shown(_ESCAPED.sub(r"\1", quoted))
+            if code == _FOR_PEOPLE and self._is_new(text):
+                logger.warning("the target says: %s", text)
+
+    def _is_new(self, text: str) -> bool:
+        with self._lock:
+            is_new = text not in self._told and len(self._told) < MOST_WARNINGS
+            if is_new:
+                self._told.add(text)
+        return is_new
+
+
+def _shown(text: str) -> str:
+    words = "".join(c if c.isprintable() else " " for c in text).split()
+    return without_secrets(" ".join(words))[:LONGEST_SHOWN]
