@@ -30,6 +30,7 @@ MOST_VALUES = 4_000_000
 _NOT_LISTED = frozenset({301, 302, 303, 307, 308, 400, 404, 405, 406, 501})
 """How registries say that they do not list this. Only 404 is the specification's: GitHub's redirects to a page for
 people, Artifactory answers 406, others 400."""
+_ABSENT = object()
 _LINK = re.compile(r"<([^<>]*)>([^<]*)")  # no address holds "<": many of them took the square of their time
 _RELATIONS = re.compile(
     r"""(?:^|;)\s*rel\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s;,"']+)\s*(?=[;,]|$))""", re.IGNORECASE
@@ -38,10 +39,14 @@ _RELATIONS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The entries of all pages; `whole` is false where these have no end, or lead to one that is not there."""
+    """The entries of all pages; `whole` is false where these have no end, or lead to one that is not there.
+
+    `named` is false where the first has no such field, not even an empty one: gateways answer 200 with an error, too.
+    """
 
     entries: tuple[object, ...]
     whole: bool
+    named: bool = True
 
 
 def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) -> Listed:
@@ -51,6 +56,8 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
         UnexpectedAnswerError: a page is no list, or the next one is said to be nowhere.
     """
     entries, size = _entries(first, field), len(first.body)
+    if entries is None:
+        return Listed((), whole=True, named=False)
     seen = {_path(first.url)}
     path = next_page(first)
     while path is not None:
@@ -60,7 +67,7 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
         answer = ask(path)
         if answer.status != HTTPStatus.OK:
             return Listed(tuple(entries), whole=False)
-        entries += _entries(answer, field)
+        entries += _entries(answer, field) or ()
         size += len(answer.body)
         path = next_page(answer)
     return Listed(tuple(entries), whole=True)
@@ -115,12 +122,15 @@ def _path(url: str) -> str:
     return f"{path}?{urlencode(parse_qsl(parts.query, keep_blank_values=True))}"
 
 
-def _entries(answer: HttpAnswer, field: str) -> list[object]:
+def _entries(answer: HttpAnswer, field: str) -> list[object] | None:
+    """What a page lists; None where it has no such field."""
     if answer.body.count(b",") > MOST_VALUES:
         message = f"{redacted(answer.url)}: the list has more than {MOST_VALUES:,} values"
         raise UnexpectedAnswerError(message, status=answer.status)
     try:
-        listed = json.loads(answer.body).get(field)
+        listed = json.loads(answer.body).get(field, _ABSENT)
     except (ValueError, AttributeError, RecursionError) as error:
         raise UnexpectedAnswerError(f"{redacted(answer.url)}: the list is not JSON", status=answer.status) from error
+    if listed is _ABSENT:
+        return None
     return listed if isinstance(listed, list) else []

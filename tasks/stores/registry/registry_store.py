@@ -189,7 +189,8 @@ class RegistryStore:
             return None  # what Harbor before 2.8 says of it; whoever may read nothing is told so by the list's tag
         if first.status != HTTPStatus.OK or not is_index(first):
             return None
-        return frozenset(digests_of(read_pages(first, "manifests", ask).entries))
+        listed = read_pages(first, "manifests", ask)
+        return frozenset(digests_of(listed.entries)) if listed.named else None
 
     def push_blob(self, repository: str, content: BlobContent, mount_from: str | None = None) -> BlobArrival:
         """See `Target.push_blob`."""

@@ -448,8 +448,9 @@ def test_a_referrer_of_an_unknown_algorithm_hides_no_other(script: ScriptedRegis
     [
         *map(Reply, (400, 404, 405, 406, 501)),
         Reply(200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>"),
+        Reply(200, {"Content-Type": "application/json"}, b'{"errors":[{"code":"UNSUPPORTED"}]}'),
     ],
-    ids=lambda reply: str(reply.status),
+    ids=lambda reply: f"{reply.status} {reply.headers.get('Content-Type', '')}",
 )
 def test_every_way_to_have_no_referrers_api_is_understood(
     script: ScriptedRegistry, make_store: MakeStore, reply: Reply
@@ -457,6 +458,11 @@ def test_every_way_to_have_no_referrers_api_is_understood(
     script.expect("GET", REFERRERS_PATH, reply)
     assert make_store(script.host).list_referrers("team/app", BLOB.digest) is None
     assert script.requests[0].headers["accept"] == IMAGE_INDEX
+
+
+def test_a_list_of_referrers_that_is_null_is_an_empty_one(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("GET", REFERRERS_PATH, Reply(body=b'{"manifests":null}'))
+    assert make_store(script.host).list_referrers("team/app", BLOB.digest) == frozenset()
 
 
 def test_a_registry_that_forbids_to_ask_for_referrers_has_no_such_list(
