@@ -11,6 +11,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
+    DamagedAtTargetError,
     DifferentAtTargetError,
     InvalidManifestError,
     MissingAtTargetError,
@@ -164,7 +165,7 @@ def test_a_blob_that_was_verified_in_its_size_is_not_right_in_another(
         )
     verifier = RepositoryVerifier(target, "app", Depth.BLOBS, hands)
     verifier.verify_graph(two_sizes[0], None)
-    with pytest.raises(SizeMismatchError):
+    with pytest.raises(DamagedAtTargetError):
         verifier.verify_graph(two_sizes[1], None)
 
 
