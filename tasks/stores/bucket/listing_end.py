@@ -21,26 +21,26 @@ logger = logging.getLogger(__name__)
 def read_to_its_end(
     list_after: Callable[[str], Iterable[ListedObject]], place: BucketAddress
 ) -> Iterator[ListedObject]:
-    """All objects of a listing, and what the store has after the last of them, until nothing comes any more.
+    """All objects of a listing, and what the store has after the last of them, as long as that leads any further.
 
-    Each round gets further than the one before. A store that lists in another order than that of keys may give some
-    twice.
+    A store that lists in another order than that of keys may give some twice.
 
     Raises:
         SourceError: they can't be listed.
     """
-    last = end = ""
+    last = furthest = ""
     for found in list_after(""):
-        last = found.key
+        last, furthest = found.key, max(furthest, found.key)
         yield found
-    is_told = False
-    while last != end:
-        end = last
+    before, is_told = "", False
+    while furthest > before:
+        end, before = last, furthest
         for found in takewhile(partial(_is_from, end), _asked(list_after, end)):
-            if found.key != end:
-                is_told = is_told or _tell(place, end)
-                last = found.key
-                yield found
+            if found.key == end:
+                continue
+            is_told = is_told or (found.key > before and _tell(place, end))
+            last, furthest = found.key, max(furthest, found.key)
+            yield found
 
 
 def _is_from(end: str, found: ListedObject) -> bool:

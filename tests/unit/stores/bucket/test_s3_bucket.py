@@ -601,16 +601,24 @@ def test_a_listing_that_is_said_to_end_too_early_is_read_to_its_end(
 
 
 @pytest.mark.parametrize(
-    "said", [page({"app/oci-layout": MARKER, "web/oci-layout": MARKER}), refusal("NotImplemented", 501)]
+    "keys",
+    [["app", "lib", "web"], ["web", "lib", "app"], ["lib", "web", "app"]],
+    ids=["in order", "last first", "mixed"],
 )
+@pytest.mark.parametrize("knows_no_such", [True, False])
 def test_a_store_that_does_not_know_from_where_to_list_is_believed(
-    script: ScriptedRegistry, bucket: OpenBucket, caplog: pytest.LogCaptureFixture, said: Reply
+    script: ScriptedRegistry,
+    bucket: OpenBucket,
+    caplog: pytest.LogCaptureFixture,
+    keys: list[str],
+    knows_no_such: bool,
 ) -> None:
-    """As directory buckets don't, and R2 is said not to."""
-    script.expect("GET", "/bucket", page({"app/oci-layout": MARKER, "web/oci-layout": MARKER}))
-    script.always("GET", "/bucket", said)
-    assert list(bucket().list_layouts()) == ["app", "web"]
-    assert [request.query.get("start-after") for request in script.requests][1] == ["web/oci-layout"]
+    """As directory buckets don't, which list in no order, and R2 is said not to."""
+    whole = page(dict.fromkeys([f"{key}/oci-layout" for key in keys], MARKER))
+    script.expect("GET", "/bucket", whole)
+    script.always("GET", "/bucket", refusal("NotImplemented", 501) if knows_no_such else whole)
+    assert list(bucket().list_layouts()) == ["app", "lib", "web"]
+    assert [request.query.get("start-after") for request in script.requests][1:] == [[f"{keys[-1]}/oci-layout"]]
     assert not caplog.messages
 
 
