@@ -95,7 +95,7 @@ class Ledger:
         return None if entry is None else entry.origin or repository.removeprefix(f"{self._prefix}/")
 
     def was_started(self, repository: str) -> bool:
-        """Whether an earlier run may have sent something into the repository."""
+        """Whether this or an earlier run may have sent something into the repository."""
         with self._lock:
             return repository in self._memory.started
 

@@ -13,7 +13,7 @@ from tests.support.migration_registry import HOST
 
 @dataclass(frozen=True)
 class Choice:
-    """The options of a run; `include` and `exclude` are among the patterns that `is_chosen` knows."""
+    """The options of a run; `include` and `exclude` are among the patterns that `takes` knows."""
 
     on_conflict: str = "refuse"
     backup: bool = False

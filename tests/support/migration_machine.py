@@ -14,11 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tasks.run_options import RunKind, RunOptions
 from tests.support.cleanup_world import Artifact, image
-from tests.support.migration_checks import Check, PlanCheck
+from tests.support.migration_checks import Check
 from tests.support.migration_choice import Choice
 from tests.support.migration_learning import learn
 from tests.support.migration_lives import Death, Life, Lines, Meanwhile, Stumble
 from tests.support.migration_model import Model, Place
+from tests.support.migration_plans import PlanCheck
 from tests.support.migration_registry import Registry, digest_of
 from tests.support.migration_strategies import (
     artifacts,

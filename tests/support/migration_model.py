@@ -147,6 +147,13 @@ class Model:
         }
         return {each for each in layout.untagged if self.subject(each) is None and each not in parts}
 
+    def sent(self, path: str, choice: Choice) -> set[str]:
+        """The manifests that may be sent of a layout: all below what is chosen, and what refers to that."""
+        roots = {*self.chosen(path, choice).values(), *self.untagged(path, choice)}
+        layout = self.world.layouts[path]
+        referrers = [each for root in roots for each in self.referrers(layout, root)] if choice.referrers else []
+        return self.below(*roots, *referrers)
+
     def layouts(self, choice: Choice) -> list[str]:
         """Those that a run with these options looks at."""
         return [] if self.world.is_hidden else [path for path in self.world.layouts if choice.takes_layout(path)]
@@ -179,7 +186,7 @@ class Model:
             ours = self.is_ours((repository, tag), present, path)
             words = set() if ours is False else words
             words |= set() if ours else self._conflict(path, tag, present, choice) | harm
-        if choice.since_last and (repository, tag) in self.moved_by_others and self._may_be_spared(path, choice):
+        if choice.since_last and (repository, tag) in self.moved_by_others and self.may_be_spared(path, choice):
             words.add("up_to_date")
         return words
 
@@ -218,7 +225,7 @@ class Model:
         found = self.registry.stored(repository).manifests.get(digest)  # type: ignore[call-overload]
         return found is not None and STAND_IN in found.raw
 
-    def _may_be_spared(self, path: str, choice: Choice) -> bool:
+    def may_be_spared(self, path: str, choice: Choice) -> bool:
         return (self.world.layouts[path].index, choice.settings) in self.spared.get(path, [])
 
     def vanished(self, choice: Choice) -> dict[Place, Known]:
