@@ -25,7 +25,7 @@ from flows.exit_codes import INCOMPLETE, INTERRUPTED
 from flows.forms.list_parameters import ListParameters
 from flows.forms.parameters import CheckParameters, MigrateParameters
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
-from flows.terminal.finding_lines import tell
+from flows.terminal.last_line import tell
 from tasks.oci.errors import LayoutliftError
 from tasks.run_options import RunKind
 

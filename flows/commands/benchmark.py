@@ -16,7 +16,7 @@ from flows.commands.running import checked, exit_code
 from flows.course.stopping import stopped_by_signals
 from flows.exit_codes import COMPLETE, INTERRUPTED
 from flows.forms.benchmark_parameters import BenchmarkParameters
-from flows.terminal.finding_lines import tell
+from flows.terminal.last_line import tell
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 
 if TYPE_CHECKING:

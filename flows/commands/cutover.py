@@ -14,7 +14,7 @@ from flows.course.stopping import stopped_by_signals
 from flows.exit_codes import COMPLETE, INTERRUPTED
 from flows.forms.block_names import refuse_blocks
 from flows.forms.cutover_parameters import CutoverParameters
-from flows.terminal.finding_lines import tell
+from flows.terminal.last_line import tell
 from flows.terminal.printed_report import print_report
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.reports.shown_text import printable

@@ -19,7 +19,7 @@ from flows.exit_codes import COMPLETE, INCOMPLETE, INTERRUPTED, REFUSED, WRONG_U
 from flows.files.mistakes import in_our_words
 from flows.forms.block_names import block_name, names_block, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
-from flows.terminal.finding_lines import tell
+from flows.terminal.last_line import tell
 from flows.terminal.printed_report import print_report
 from tasks.exact_lists import read_exact_list
 from tasks.oci.errors import (

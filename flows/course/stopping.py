@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from flows.exit_codes import INTERRUPTED
-from flows.terminal.finding_lines import tell
 from flows.terminal.kinds_of_terminals import draws_over_lines
+from flows.terminal.last_line import tell
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.ports import Finding
 

@@ -1,4 +1,4 @@
-"""How commands say what ended them, and how those without a run print what they found besides what was asked."""
+"""How commands without a run print what they found, besides what they were asked for."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import click
 from tasks.operations.reports.advice import advice_on
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.shown_text import printable
-from tasks.operations.reports.told_errors import told
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tasks.oci.errors import LayoutliftError
     from tasks.ports import Finding
 
 SHOWN = 25
@@ -45,8 +43,3 @@ def print_advice(codes: Iterable[str | None], *, err: bool) -> None:
     """Print what to do about each of these codes once, where their problems went: to standard error if `err`."""
     for code in dict.fromkeys(codes):
         click.echo(f"    {code}: {advice_on(code)}", err=err)
-
-
-def tell(error: LayoutliftError) -> None:
-    """Say on standard error what ended a command; names from a source or target can't reach the terminal raw."""
-    click.echo(f"layoutlift: {told(error)}", err=True)
