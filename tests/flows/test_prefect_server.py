@@ -306,6 +306,6 @@ def test_the_record_is_plain_json(tmp_path: Path) -> None:
 
 def test_importing_it_does_not_import_prefect() -> None:
     result = run_python(
-        "import sys, flows.server.prefect_server; print('prefect' in sys.modules, len(sys.modules) < 200)"
+        "import sys, flows.server.prefect_server; print('prefect' in sys.modules, len(sys.modules) < 250)"
     )
     assert result.stdout == "False True\n"
