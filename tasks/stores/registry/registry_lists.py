@@ -39,7 +39,7 @@ _RELATIONS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The entries of all pages; `whole` is false where these have no end, or lead to one that is not there.
+    """The entries of all pages; `whole` is false where these have no end, or lead to one that is no list.
 
     `named` is false where the first has no such field, not even an empty one: gateways answer 200 with an error, too.
     """
@@ -67,7 +67,10 @@ def read_pages(first: HttpAnswer, field: str, ask: Callable[[str], HttpAnswer]) 
         answer = ask(path)
         if answer.status != HTTPStatus.OK:
             return Listed(tuple(entries), whole=False)
-        entries += _entries(answer, field) or ()
+        further = _entries(answer, field)
+        if further is None:
+            return Listed(tuple(entries), whole=False)
+        entries += further
         size += len(answer.body)
         path = next_page(answer)
     return Listed(tuple(entries), whole=True)

@@ -138,7 +138,7 @@ class RegistryStore:
             return None if self.profile.no_repository.isdisjoint(error_codes(first)) else frozenset()
         listed = read_pages(first, "tags", ask)
         tags = (tag for tag in listed.entries if isinstance(tag, str) and is_tag(tag))
-        return frozenset(tags) if listed.whole else None
+        return frozenset(tags) if listed.whole and listed.named else None
 
     def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
         """See `ManifestResolver.resolve_manifest`."""

@@ -324,6 +324,22 @@ def test_the_next_page_is_told_from_other_links(script: ScriptedRegistry, make_s
     assert script.requests[1].query == {"n": ["2"]}
 
 
+@pytest.mark.parametrize("nameless", [b'{"errors":[]}', b'{"errors":[{"code":"UNKNOWN"}]}', b'{"name":"team/app"}'])
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_page_that_lists_nothing_not_even_an_empty_list_does_not_say_that_there_are_no_tags(
+    script: ScriptedRegistry, make_store: MakeStore, nameless: bytes, page: int
+) -> None:
+    """Gateways answer 200 with an error, and what others hold would be overwritten, as if it were not there."""
+    good = Reply(headers={"Link": f"<{TAGS_PATH}?last=a>; rel=next"}, body=b'{"tags":["a"]}')
+    script.expect("GET", TAGS_PATH, *[good][: page - 1], Reply(body=nameless))
+    assert make_store(script.host).list_tags("team/app") is None
+
+
+def test_a_list_of_tags_that_is_null_is_an_empty_one(script: ScriptedRegistry, make_store: MakeStore) -> None:
+    script.expect("GET", TAGS_PATH, Reply(body=b'{"tags":null}'))
+    assert make_store(script.host).list_tags("team/app") == frozenset()
+
+
 @pytest.mark.parametrize("link", ['</v2/team/app/tags/list?n=0>; rel="prev"', '<next>; rel="nextish"', "<x>"])
 def test_other_links_lead_to_no_page(script: ScriptedRegistry, make_store: MakeStore, link: str) -> None:
     script.expect("GET", TAGS_PATH, replace(page("a"), headers={"Link": link}))
