@@ -26,7 +26,7 @@ from tasks.oci.errors import (
 from tasks.ports import BlobArrival
 from tasks.stores.hidden_secrets import LONGEST_SHOWN
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at
-from tasks.stores.registry.push_answers import opening_error_of, upload_error_of
+from tasks.stores.registry.push_answers import opening_error_of
 from tasks.stores.registry.registry_answers import asks_for_fewer, error_of
 from tasks.stores.registry.registry_auth import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
@@ -169,7 +169,7 @@ class BlobUpload:
         is_taken = answer.status in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}
         if is_taken or (answer.status in _MAY_BE_THERE and self._arrived(repository, content.descriptor)):
             return BlobArrival.PUSHED
-        error = upload_error_of(answer, f"sending {digest}")
+        error = tried.error_of(answer, f"sending {digest}")
         if isinstance(error, PayloadTooLargeError) and size > CHUNK_SIZES[-1]:
             tried.too_large = True
             return self._push_in_chunks(repository, content, scopes, tried)

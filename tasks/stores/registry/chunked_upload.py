@@ -13,7 +13,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import PayloadTooLargeError, UnexpectedAnswerError
-from tasks.stores.registry.push_answers import opening_error_of, upload_error_of
+from tasks.stores.registry.push_answers import opening_error_of
+from tasks.stores.registry.registry_answers import may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +91,8 @@ class ChunkedUpload:
         tried.note_sent()
         answer = self._provider.do_request(url, "PUT", b"", {"Content-Length": "0"}, scopes)
         if answer.status not in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
-            raise upload_error_of(answer, f"completing {digest}")
+            tried.sent = may_pass(answer.status)
+            raise tried.error_of(answer, f"completing {digest}")
 
     def _send_all(
         self, content: BlobContent, opened: HttpAnswer, chunk: int, scopes: Scopes, tried: UploadTries
@@ -113,7 +115,7 @@ class ChunkedUpload:
             while left := content.descriptor.size - sent.there:
                 length = min(chunk, left)
                 body = tried.body(pieces.take(length), length)
-                answer = self._send(self._place_of(sent.answer), body, sent.there, length, scopes)
+                answer = self._send(self._place_of(sent.answer), body, sent.there, length, scopes, tried=tried)
                 tried.note_taken()
                 taken = _taken(answer, sent.there, length)
                 sent = _Sent(answer, sent.there + taken, taken)
@@ -121,7 +123,9 @@ class ChunkedUpload:
                     break
         return sent
 
-    def _send(self, url: str, body: Iterator[Buffer], start: int, length: int, scopes: Scopes) -> HttpAnswer:
+    def _send(
+        self, url: str, body: Iterator[Buffer], start: int, length: int, scopes: Scopes, *, tried: UploadTries
+    ) -> HttpAnswer:
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(length),
@@ -129,7 +133,7 @@ class ChunkedUpload:
         }
         answer = self._provider.do_request(url, "PATCH", body, headers, scopes)
         if answer.status not in {HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT}:
-            raise upload_error_of(answer, f"sending bytes {start} to {start + length - 1}")
+            raise tried.error_of(answer, f"sending bytes {start} to {start + length - 1}")
         self._taken = max(self._taken, length)
         return answer
 

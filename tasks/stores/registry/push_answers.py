@@ -34,7 +34,7 @@ MISSING_CONTENT_CODES = frozenset(
         "ReferencedImagesNotFound",  # Amazon ECR
     }
 )
-_OF_SESSION = frozenset({"", "UNKNOWN", "BLOB_UNKNOWN"})
+OF_SESSION = frozenset({"", "UNKNOWN", "BLOB_UNKNOWN"})
 """With 404: an upload that was lost. Pulp, Artifactory and proxies say so without a code, and GitHub by the last."""
 _IMMUTABLE = re.compile(
     r"\bimmutab(?:le|ility)\b|cannot be overwritten|does not allow updating assets|"
@@ -72,7 +72,7 @@ def _read_only_error(answer: HttpAnswer, attempted: str) -> RegistryError | None
 def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for bytes of a blob that the registry did not take into an upload that it had opened."""
     error = error_of(answer, attempted)
-    if answer.status != HTTPStatus.NOT_FOUND or error.transient or not _OF_SESSION.issuperset(error.codes):
+    if answer.status != HTTPStatus.NOT_FOUND or error.transient or not OF_SESSION.issuperset(error.codes):
         return error
     return _as(RegistryUnavailableError, error, " (of an upload that it had just opened)")
 

@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import (
     AuthenticationError,
+    RegistryError,
     RegistryUnavailableError,
     TargetFullError,
     TransportError,
     UploadBrokeOffError,
 )
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES
+from tasks.stores.registry.push_answers import OF_SESSION, upload_error_of
 from tasks.stores.registry.registry_answers import may_pass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tasks.oci.descriptor import Descriptor
-    from tasks.oci.errors import RegistryError
     from tasks.ports import Buffer
+    from tasks.stores.registry.transport.http_answers import HttpAnswer
 
 MAY_BE_CUT = CHUNK_SIZES[0]
 """Bytes from which on a blob that breaks off may have taken too long; smaller ones are one chunk, more or less."""
@@ -35,8 +37,10 @@ SHORTEST_LIMIT = 1.0
 """Seconds that a request lasted at least which a limit ended: what is reset at once is so for another reason."""
 MAY_NOT_KNOW = frozenset({HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED})
 """How some answer to a way that they don't know; any other 5xx tells of the moment."""
+_KNOWS_NO_CHUNKS = frozenset({"", "UNKNOWN"})
+"""With 404, how some answer the first chunk, of an upload that they know well."""
 _OFTEN = 2
-"""So many breaks are not of the moment any more."""
+"""So many breaks are not of the moment any more; nor is what goes wrong with one more upload than so many."""
 _LEAST_AT_FIRST = 5 * 1024**2
 """Chunks are of 4 MiB until one broke off, however little went before: smaller ones are many, for a bad line."""
 
@@ -72,6 +76,7 @@ class UploadTries:
     sent: bool = False
     too_large: bool = False
     chunks_taken: int = 0
+    times_unknown: int = 0
     _body: _Body | None = None
     _breaks: list[_Body] = field(default_factory=list)
 
@@ -107,6 +112,15 @@ class UploadTries:
             if self._body.seconds >= SHORTEST_LIMIT:
                 self._breaks.append(self._body)
 
+    def error_of(self, answer: HttpAnswer, attempted: str) -> RegistryError:
+        """The exception for bytes that were not taken; an upload that is unknown each time was never lost."""
+        error = upload_error_of(answer, attempted)
+        is_unknown = error.status == HTTPStatus.NOT_FOUND and OF_SESSION.issuperset(error.codes)
+        self.times_unknown += is_unknown
+        if not is_unknown or self.times_unknown <= _OFTEN:
+            return error
+        return RegistryError(f"{error}, {self.times_unknown} times", status=error.status, codes=error.codes)
+
     def _is_within_body(self) -> bool:
         return self._body is not None and self._body.gone < self._body.length
 
@@ -133,9 +147,10 @@ class UploadTries:
         if not self.is_cut or self.only_whole:
             return False
         if isinstance(error, RegistryUnavailableError):
-            is_to_first = not self.chunks_taken and self._body is not None and not self._is_within_body()
-            is_unknown = error.status in MAY_NOT_KNOW or (error.status == HTTPStatus.NOT_FOUND and not error.codes)
-            return is_to_first and is_unknown
+            is_to_first = not self.chunks_taken and self._body is not None
+            if error.status == HTTPStatus.NOT_FOUND:
+                return is_to_first and _KNOWS_NO_CHUNKS.issuperset(error.codes)
+            return is_to_first and not self._is_within_body() and error.status in MAY_NOT_KNOW
         return not error.transient and not isinstance(error, AuthenticationError | TargetFullError)
 
     def as_limit(self, error: TransportError | RegistryUnavailableError) -> UploadBrokeOffError | None:

@@ -17,6 +17,7 @@ from tasks.oci.errors import (
     PayloadTooLargeError,
     PermissionDeniedError,
     RegistryError,
+    RegistryUnavailableError,
     TargetFullError,
     UnexpectedAnswerError,
     UntrustedConnectionError,
@@ -100,6 +101,21 @@ def test_an_upload_that_the_registry_forgot_is_begun_again(
     script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
     assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
     assert [sent.body for sent in script.asked("PUT", SESSION)] == [data, data]
+
+
+@sizes
+@pytest.mark.parametrize("body", [b"<html>404 Not Found</html>", LOST["UNKNOWN"], LOST["BLOB_UNKNOWN"]])
+def test_an_upload_that_is_unknown_each_time_was_not_lost_and_is_not_sent_six_times_over(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, body: bytes
+) -> None:
+    """As behind a proxy that leads nobody to the place of an upload."""
+    script.always("POST", UPLOADS, ACCEPTED)
+    script.always("PUT", SESSION, Reply(404, body=body))
+    script.always("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
+    with pytest.raises(RegistryError, match=r"404 .*of an upload that it had just opened.*, 3 times") as caught:
+        make_store(script.host).push_blob("app", blob(data))
+    assert (type(caught.value), caught.value.transient) == (RegistryError, False)
+    assert len(script.asked("PUT", SESSION)) == 3
 
 
 UNKNOWN = b'{"errors":[{"code":"BLOB_UNKNOWN"}]}'
@@ -512,6 +528,19 @@ def test_chunks_that_are_all_there_are_given_the_time_to_be_stored(
     assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
 
 
+def test_chunks_of_an_upload_that_was_lost_are_not_waited_for(
+    script: ScriptedRegistry, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was answered, so nothing of it is being stored; of 10 GiB, that was nine minutes."""
+    monkeypatch.setattr(blob_upload, "COMMITTED_BYTES_A_SECOND", 1_000)
+    data = b"x" * 400_000
+    script.expect("POST", UPLOADS, *[ACCEPTED] * 3)
+    script.expect("PATCH", SESSION, *[ACCEPTED] * 4)
+    script.expect("PUT", SESSION, Reply(413), Reply(404), Reply(201))
+    script.expect("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
+    assert make_store(script.host).push_blob("app", blob(data)) is BlobArrival.PUSHED
+
+
 def test_what_is_too_large_for_one_request_is_mounted_all_the_same(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
@@ -636,17 +665,38 @@ def test_a_blob_that_is_cut_twice_goes_in_chunks_that_take_less_time(
     assert len(cut.asked("PUT", SESSION)) == 4, "the next one goes in chunks at once"
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 501, 500])
+@pytest.mark.parametrize(
+    "refusal", [*map(Reply, (400, 403, 404, 405, 413, 501, 500)), Reply(404, body=LOST["UNKNOWN"])], ids=repr
+)
 def test_a_blob_that_is_cut_and_that_may_not_go_in_chunks_is_sent_whole_as_before(
-    cut: ScriptedRegistry, make_store: MakeStore, status: int
+    cut: ScriptedRegistry, make_store: MakeStore, refusal: Reply
 ) -> None:
-    cut.always("PATCH", SESSION, Reply(status))
+    cut.always("PATCH", SESSION, refusal)
 
     change_the_line(cut, after=4)
     cut.always("PUT", SESSION, Reply(201))
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT] * 4 + [len(HUGE)]
     assert len(cut.asked("PATCH", SESSION)) <= len(CHUNK_SIZES), "chunks are tried in one attempt only"
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "refuses"),
+    [(404, (), True), (404, ("UNKNOWN",), True), (404, ("BLOB_UNKNOWN",), False), (500, (), False)],
+)
+def test_what_knows_no_chunks_may_say_so_by_404_before_all_of_the_first_has_come(
+    monkeypatch: pytest.MonkeyPatch, status: int, codes: tuple[str, ...], refuses: bool
+) -> None:
+    monkeypatch.setattr(upload_tries, "SHORTEST_LIMIT", 0.0)
+    tried = upload_tries.UploadTries(Descriptor("application/x", Digest.of(b""), 10 * 1024**3))
+    for _ in range(3):
+        body = tried.body(iter([b"some", b"more"]), tried.descriptor.size)
+        next(body), next(body)
+        tried.note_failure(ConnectionFailedError("reset"))
+    error = RegistryUnavailableError("no", status=status, codes=codes)
+    assert tried.refuses_chunks(error) is refuses
+    tried.note_taken()
+    assert not tried.refuses_chunks(error)
 
 
 def test_a_chunk_that_is_cut_too_is_followed_by_smaller_ones(cut: ScriptedRegistry, make_store: MakeStore) -> None:
