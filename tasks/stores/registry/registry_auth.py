@@ -187,9 +187,18 @@ class Authorizer:
             schemes = ", ".join(dict.fromkeys(each.scheme for each in offered))[:LONGEST_SHOWN] or "none"
             message = f"{self._origin} asks for an authentication that is not supported: {schemes}"
             raise (PermissionDeniedError if is_apart else AuthenticationError)(message, status=401)
-        if is_apart and challenge.scheme == "basic" and self.credentials.get() is None:
+        is_of_some = is_apart or self._is_one_that_some_may_read(scopes)
+        if is_of_some and challenge.scheme == "basic" and self.credentials.get() is None:
             raise PermissionDeniedError(f"{self._origin} asks for a password and {NONE_CONFIGURED}", status=401)
         return challenge
+
+    def _is_one_that_some_may_read(self, scopes: Scopes) -> bool:
+        """Whether scopes ask for no more than to read, of a host that has asked for nothing so far.
+
+        Whoever writes without a login forgot it, which is better told at once than of each repository.
+        """
+        is_to_read = bool(scopes) and not any("push" in scope.rpartition(":")[2] for scope in scopes)
+        return is_to_read and self._challenges.of_host is None
 
     def _authenticate(self, challenge: Challenge, scopes: Scopes) -> _Token:
         was_kept = self.credentials.is_kept

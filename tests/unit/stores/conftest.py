@@ -57,13 +57,15 @@ def make_pool() -> Generator[Callable[..., HttpPool]]:
 def make_store(make_pool: Callable[..., HttpPool]) -> Callable[..., RegistryStore]:
     """`make_store(host, credentials)`: a store over a scripted registry."""
 
-    def make(host: str, credentials: Credentials | None = None, **settings: object) -> RegistryStore:
+    def make(
+        host: str, credentials: Credentials | None = None, *, write: bool = True, **settings: object
+    ) -> RegistryStore:
         stop = Stop()
         gate = RequestGate(stop)
         pool = make_pool(host, gate, **settings)
         authorizer = Authorizer(pool.origin, lambda: credentials, pool.send)
         provider = OrasProvider(host, pool, authorizer)
-        return RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=FIRST_WAIT), write=True)
+        return RegistryStore(provider, pool, RequestRetry(gate, stop, first_wait=FIRST_WAIT), write=write)
 
     return make
 

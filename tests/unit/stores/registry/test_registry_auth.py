@@ -277,6 +277,23 @@ def test_a_repository_that_wants_a_password_where_there_is_none_says_nothing_of_
     assert store.resolve_manifest("app", "v1") is not None
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_a_repository_that_wants_a_password_where_all_may_come_in_says_nothing_of_others_to_who_reads(
+    script: ScriptedRegistry, make_store: MakeStore, write: bool
+) -> None:
+    """Whoever writes has forgotten to log in, and would be told so of each of thousands of repositories."""
+    script.always("GET", "/v2/", Reply())
+    script.always("HEAD", "/v2/secret/manifests/v1", Reply(401, {"WWW-Authenticate": 'Basic realm="r"'}))
+    script.always("HEAD", "/v2/push/app/manifests/v1", FOUND)
+    store = make_store(script.host, write=write)
+    store.check_access()
+    with pytest.raises(AuthenticationError if write else PermissionDeniedError, match="none is configured; log in"):
+        store.resolve_manifest("secret", "v1")
+    if not write:
+        assert store.resolve_manifest("push/app", "v1") is not None
+        store.check_access()
+
+
 def test_a_password_that_is_taken_no_more_is_refused_for_all(script: ScriptedRegistry, make_store: MakeStore) -> None:
     refusal = Reply(401, {"WWW-Authenticate": 'Basic realm="r"'})
     script.expect("GET", "/v2/", refusal, Reply(), refusal)
