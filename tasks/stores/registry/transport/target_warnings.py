@@ -15,6 +15,10 @@ logger = logging.getLogger(__name__)
 
 MOST_WARNINGS = 20
 """Different ones that are told: some name the seconds that are left of something, and so are never the same."""
+MOST_SEEN = 100
+"""Headers that are known again without being taken apart, as most come with every answer."""
+LONGEST_HEADER = 16 * 1024
+"""Characters that are looked at."""
 _WARNING = re.compile(r'(?:^|,)\s*(\d{3})\s+\S+\s+"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
 _FOR_PEOPLE = "299"
@@ -26,14 +30,25 @@ class TargetWarnings:
 
     def __init__(self) -> None:
         self._told: set[str] = set()
+        self._seen: set[str] = set()
         self._lock = threading.Lock()
 
     def tell(self, header: str) -> None:
         """Log what is new in a `Warning` header, which may hold several."""
-        for code, quoted in _WARNING.findall(header):
+        if not self._is_worth_a_look(header[:LONGEST_HEADER]):
+            return
+        for code, quoted in _WARNING.findall(header[:LONGEST_HEADER]):
             text = _shown(_ESCAPED.sub(r"\1", quoted))
             if code == _FOR_PEOPLE and self._is_new(text):
                 logger.warning("the target says: %s", text)
+
+    def _is_worth_a_look(self, header: str) -> bool:
+        with self._lock:
+            if header in self._seen or len(self._told) >= MOST_WARNINGS:
+                return False
+            if len(self._seen) < MOST_SEEN:
+                self._seen.add(header)
+        return True
 
     def _is_new(self, text: str) -> bool:
         with self._lock:
