@@ -16,6 +16,7 @@ from tasks.oci.errors import (
     DamagedAtTargetError,
     DifferentAtTargetError,
     MissingAtTargetError,
+    SizeMismatchError,
 )
 from tasks.oci.manifest import Manifest, parse_manifest
 from tasks.oci.media_types import may_be_absent
@@ -97,6 +98,7 @@ class RepositoryVerifier:
             MissingAtTargetError: something of the graph is not at the target.
             DifferentAtTargetError: something at the target is not what it should be.
             DamagedAtTargetError: a blob is altered or cut short there.
+            SizeMismatchError: a blob that was found whole is said to have another size.
         """
         if tag is not None:
             self._check_tag(tag, root.digest)
@@ -146,6 +148,20 @@ class RepositoryVerifier:
     def _verify_blob(self, blob: Descriptor) -> None:
         if (blob.digest, blob.size) in self._verified:
             return
+        try:
+            self._look_at(blob)
+        except DamagedAtTargetError as error:
+            if (size := self._size_verified(blob.digest)) is None:
+                raise
+            said = f"the blob {blob.digest} has {size} bytes at the target, a descriptor says {blob.size}"
+            raise SizeMismatchError(said) from error
+
+    def _size_verified(self, blob: Digest) -> int | None:
+        """The size in which a blob was found whole, if it was; a descriptor with another one is what is wrong."""
+        with self._lock:
+            return next((of for digest, of in self._verified if digest == blob and isinstance(of, int)), None)
+
+    def _look_at(self, blob: Descriptor) -> None:
         if not self._target.has_blob(self._repository, blob):
             if may_be_absent(blob.media_type):
                 return

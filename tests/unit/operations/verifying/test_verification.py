@@ -8,7 +8,7 @@ import pytest
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DamagedAtTargetError, DifferentAtTargetError, MissingAtTargetError
+from tasks.oci.errors import DamagedAtTargetError, DifferentAtTargetError, MissingAtTargetError, SizeMismatchError
 from tasks.operations.choosing.content_part import ContentPart
 from tasks.operations.reports.results import Depth
 from tasks.operations.verifying.verification import RepositoryVerifier
@@ -273,7 +273,7 @@ def test_what_one_manifest_says_of_a_blobs_size_proves_nothing_of_another_size(
     target.push_manifest("app", Digest.of(lie), RemoteManifest(lie, OCI_MANIFEST))
     verifier = RepositoryVerifier(target, "app", Depth.BLOBS, hands)
     verifier.verify_graph(image, "v1")
-    with pytest.raises(DamagedAtTargetError, match=Digest.of(LAYER)):
+    with pytest.raises(SizeMismatchError, match=Digest.of(LAYER)):
         verifier.verify_graph(Descriptor(OCI_MANIFEST, Digest.of(lie), len(lie)), None)
 
 
