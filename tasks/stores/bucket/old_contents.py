@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ContentError, ContentNotFoundError, SourceError, SourceUnavailableError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
-from tasks.stores.bucket.s3_errors import DeniedError, NotKnownError
+from tasks.stores.bucket.s3_errors import DeniedError, GatewayError, NotKnownError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class OldContents:
     """Reads earlier versions; who may not, of some or all files, is told so once.
 
     Of a store that knows none nothing is said: it keeps none either. One that has never told which there are, and was
-    waited for, is asked for no others: behind some proxies it never tells, and each layout would wait for minutes.
+    waited for over minutes, is asked for no others: behind some proxies it never tells, and each layout would wait.
     """
 
     def __init__(self, bucket: VersionedS3Bucket, address: BucketAddress) -> None:
@@ -93,7 +93,8 @@ class OldContents:
         with self._telling:
             if self._is_given_up:  # by another worker, which waited beside this one
                 return
-            self._is_given_up = error.transient and not self._has_listed
+            was_waited_for = isinstance(error, ThrottledError | GatewayError)
+            self._is_given_up = was_waited_for and not self._has_listed
         others = ", and of all others," if self._is_given_up else ""
         logger.warning(_UNREAD, f"{self._bucket.name_of(key)}{others}", error)
 

@@ -147,6 +147,18 @@ def test_a_store_that_never_answers_what_versions_there_are_is_waited_for_once(
         assert caplog.messages == ["earlier versions of a/index.json, and of all others, are not looked at: 503"]
 
 
+def test_one_short_failure_keeps_no_other_layout_from_what_it_held(
+    client: S3Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waited for minutes: a list that failed thrice in seconds may come for the next layout."""
+    asked: list[str] = []
+    contents = OldContents(VersionedS3Bucket(client, "bucket", BucketAccess()), BucketAddress.parse("s3://bucket"))
+    monkeypatch.setattr(VersionedS3Bucket, "list_versions", refusing(SourceReadError("500"), asked))
+    assert [list(contents.of(path, "index.json", 0.0)) for path in ("a", "b")] == [[], []]
+    assert asked == ["a/index.json", "b/index.json"]
+    assert caplog.messages == [f"earlier versions of {path}/index.json are not looked at: 500" for path in ("a", "b")]
+
+
 def test_a_list_of_versions_that_does_not_come_is_named_as_what_is_waited_for(
     client: S3Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
