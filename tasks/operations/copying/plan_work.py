@@ -17,7 +17,7 @@ from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.planning import TagAction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from typing import TypeAlias
 
     from tasks.oci.descriptor import Descriptor
@@ -72,11 +72,24 @@ class PlanWork(CheckWork):
         self._losses = losses
         self._findings.extend(announced)
         self._to_bring: dict[Digest, None] = {}
+        self._to_restore: set[Digest] = set()
+        self._archived_below: dict[Digest, set[Digest]] = {}
         self._tags = frozenset(entry.tag for entry in inventory.tags)
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`; what refers to a tag that is there has no row of its own."""
         return [*super().found(), *referrers_to_copy(self.inventory.path, self._to_bring)]
+
+    def _archived(self) -> Collection[Digest]:
+        """See `CheckWork._archived`; what is at the target already is not read, and need not be restored."""
+        return self._to_restore.union(*(self._archived_below.get(each, ()) for each in self._to_bring))
+
+    def _note_content(self, root: Descriptor, content: list[Descriptor], *, to_copy: bool) -> None:
+        """See `CheckWork._note_content`; a referrer of what is there may turn out to be lacking."""
+        super()._note_content(root, content, to_copy=to_copy)
+        if archived := {each.digest for each in content if each.digest in self._graph.archived}:
+            self._archived_below[root.digest] = archived
+            self._to_restore |= archived if to_copy else set()
 
     def _execute(self, unit: Unit) -> list[TagResult]:
         if unit.subject is not None:

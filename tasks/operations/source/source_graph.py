@@ -15,7 +15,7 @@ from tasks.operations.source.manifest_reading import read_child, read_manifest
 from tasks.operations.work.content_proof import AS_IT_IS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -95,9 +95,9 @@ class SourceGraph:
         self._archived: set[Digest] = set()
 
     @property
-    def archived(self) -> int:
-        """How many blobs were found to be archived, where their content was not read."""
-        return len(self._archived)
+    def archived(self) -> Collection[Digest]:
+        """The blobs that were found to be archived, where their content was not read."""
+        return self._archived
 
     def check(self, root: Descriptor) -> list[Descriptor]:
         """Check the graph of `root`; all manifests and blobs in it, each once.

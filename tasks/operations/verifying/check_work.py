@@ -15,7 +15,7 @@ from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
@@ -56,15 +56,19 @@ class CheckWork(RepositoryWork):
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
-        return [*self._findings, *self._archived()]
+        return [*self._findings, *self._told_archived()]
 
-    def _archived(self) -> list[Finding]:
-        if not self._graph.archived:
+    def _told_archived(self) -> list[Finding]:
+        if not (archived := self._archived()):
             return []
-        blobs = counted(self._graph.archived, "blob", "are")
+        blobs = counted(len(archived), "blob", "are")
         return [
             Finding(self.inventory.path, Remark.ARCHIVED, f"{blobs} archived, and can't be read before a restore")
         ]
+
+    def _archived(self) -> Collection[Digest]:
+        """The archived blobs of which users are told."""
+        return self._graph.archived
 
     def execute(self, unit: Unit) -> list[TagResult]:
         """See `RepositoryWork.execute`; a repository counts once anything of it was chosen."""
@@ -97,7 +101,7 @@ class CheckWork(RepositoryWork):
         """Check a graph, which is `to_copy` or not, and the referrers of all that is in it and in them."""
         found = self._graph.check(root)
         to_copy = to_copy and self._refusal(found) is None
-        self._census.note_content(found, to_copy=to_copy)
+        self._note_content(root, found, to_copy=to_copy)
         check = partial(self._check_referrer, to_copy=to_copy)
         referrers = referrers_of((each.digest for each in found), self._followed, check)
         return Walked(found, [each for each in referrers if each.digest not in self._broken_referrers])
@@ -111,8 +115,11 @@ class CheckWork(RepositoryWork):
             self._findings.append(Finding(self.inventory.path, error.code, message))
             self._broken_referrers.add(referrer.digest)
             return [referrer.digest]
-        self._census.note_content(found, to_copy=to_copy and self._refusal(found) is None)
+        self._note_content(referrer, found, to_copy=to_copy and self._refusal(found) is None)
         return [each.digest for each in found]
+
+    def _note_content(self, _root: Descriptor, content: list[Descriptor], *, to_copy: bool) -> None:
+        self._census.note_content(content, to_copy=to_copy)
 
     def _refusal(self, _content: Iterable[Descriptor], /) -> LayoutliftError | None:
         """Why a target would not take all of it; here there is none."""

@@ -32,6 +32,7 @@ from tasks.run_works import Works
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Pace
+from tests.support.archive import Archive
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
@@ -55,9 +56,10 @@ def plan_of(
     depth: Depth = Depth.MANIFEST,
     census: Census | None = None,
     profile: RegistryProfile = GENERIC,
+    kind: type[LayoutDirectory] = LayoutDirectory,
 ) -> list[TagResult]:
     """The results; what is said besides is `told`."""
-    source, hands, census = LayoutDirectory(made.root), SpareHands(1), census or Census()
+    source, hands, census = kind(made.root), SpareHands(1), census or Census()
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
     noted = NotedTags(made.ledger, "app", "app", replace(made.policy, depth=depth))
@@ -157,6 +159,30 @@ def test_a_plan_says_how_much_is_to_be_copied_which_is_nothing_after_a_run(tmp_p
     layout.write()
     more, to_copy = bytes_to_copy(made)
     assert more - whole + 1000 <= to_copy < more
+
+
+def archived(made: Engine) -> list[str]:
+    """How many blobs a plan calls archived, of a source whose blobs all are."""
+    told: list[Finding] = []
+    plan_of(made, told, kind=Archive)
+    return [each.message.partition(" are ")[0] for each in told if each.code == "archived"]
+
+
+def test_a_plan_counts_as_archived_only_what_a_migration_would_read(tmp_path: Path) -> None:
+    """What was migrated before a lifecycle rule took it need not be restored, which costs money."""
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"1", b"2", b"3", b"4"])
+    layout.write()
+    made = Engine(tmp_path, MemoryTarget(), CopyPolicy())
+    assert archived(made) == ["5 blobs"]
+    made.copy()
+    assert archived(made) == []
+    layout.image("v2", layers=[b"new"])
+    layout.write()
+    assert archived(made) == ["2 blobs"]
+    layout.referrer(image, content=b"SBOM")
+    layout.write()
+    assert archived(made) == ["4 blobs"], "what refers to a tag that is there is brought, too"
 
 
 @pytest.mark.parametrize("referrers_api", [True, False])

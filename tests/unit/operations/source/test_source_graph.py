@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,7 @@ from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobStat
 from tasks.stores.directory.layout_directory import LayoutDirectory
+from tests.support.archive import Archive
 from tests.support.layouts import OCI_MANIFEST, LayoutBuilder, image_of
 
 LAYER = b"layer"
@@ -100,14 +100,6 @@ def test_all_content_is_given_once_and_what_graphs_share_is_looked_at_once(
     source = checked._source
     assert isinstance(source, Counted)
     assert sorted(source.asked) == sorted(set(source.asked))
-
-
-class Archive(LayoutDirectory):
-    """A source of which all blobs but manifests are archived, or were and are restored."""
-
-    def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
-        found = super().stat_blob(path, digest)
-        return found and replace(found, archived=True)
 
 
 @pytest.mark.parametrize(("depth", "told"), [(Depth.MANIFEST, []), (Depth.BLOBS, ["3 blobs"]), (Depth.CONTENT, [])])
