@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError, TooManyVanishedError
-from tasks.operations.in_step.vanished import VanishedRemoval, VanishedTag
+from tasks.operations.in_step.vanished import VanishedRemoval
+from tasks.operations.in_step.vanished_search import Vanished
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE
 from tasks.ports import Finding
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from tasks.ledger.ledger import Ledger
-    from tasks.operations.in_step.vanished import DeletionLimits
-    from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
+    from tasks.operations.in_step.vanished import DeletionLimits, VanishedTag
+    from tasks.operations.in_step.vanished_search import VanishedSearch
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Target
 
@@ -48,12 +49,12 @@ class VanishedCourse:
         self._limits = limits
         self._wait = wait
         self._repositories: Mapping[str, str] = {}
-        self._planned: frozenset[VanishedTag] = frozenset()
+        self._found = Vanished()
 
     @property
     def has_planned(self) -> bool:
         """Whether something is to go."""
-        return bool(self._planned)
+        return bool(self._found.tags)
 
     def begin(self, repositories: Mapping[str, str], *, only_plan: bool) -> None:
         """Find what is to go; a plan has a finding for each tag, and one where it is more than the limits allow.
@@ -63,11 +64,10 @@ class VanishedCourse:
             SourceError: the source can't be listed.
         """
         self._repositories = dict(repositories)
-        found = self._search.find(self._repositories)
+        self._found = found = self._search.find(self._repositories)
         self._note_doubts(found)
-        self._planned = found.tags
         if only_plan:
-            for each in sorted(self._planned):
+            for each in sorted(found.tags):
                 message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
                 self._log.note(Finding(each.path, Remark.TO_DELETE, message))
         try:
@@ -94,9 +94,11 @@ class VanishedCourse:
         Raises:
             StateError: the ledger can't be written.
         """
-        if not self._planned:
+        if not self._found.tags:
+            if complete:
+                self._forget(self._found)
             return
-        left, may_go_on = sorted(self._planned), complete
+        left, may_go_on = sorted(self._found.tags), complete
         while left and may_go_on:
             try:
                 found = self._search.find(self._repositories)
@@ -107,9 +109,18 @@ class VanishedCourse:
             if found.doubts:
                 break
             left, may_go_on = self._delete([each for each in left if each in found.tags], found.layouts)
+            if not left:
+                self._forget(found)
         if left:
             message = f"{_not_deleted(left)}, because the run is not complete"
             self._log.note(Finding(".", Remark.NOT_DELETED, message))
+
+    def _forget(self, found: Vanished) -> None:
+        """Forget layouts that are gone, and whose tags went before them: no later run need ask for those."""
+        for path in () if found.is_other or found.doubts else sorted(found.layouts):
+            note = self._ledger.layout(path)
+            if note is not None and not self._ledger.brought_to(note.repository, path):
+                self._ledger.forget_layout(path)
 
     def _delete(self, tags: list[VanishedTag], gone: Collection[str]) -> tuple[list[VanishedTag], bool]:
         """Delete these as far as the run may go on; what is left, and whether it may be deleted later."""

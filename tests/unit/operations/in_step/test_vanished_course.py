@@ -1,5 +1,6 @@
 """What a run takes off its target at its end, and what it remembers of the layouts that stay."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -107,6 +108,42 @@ def test_a_layout_that_is_gone_is_forgotten_with_its_last_tag(world: World) -> N
     world.brought("gone", "v1", "v2")
     assert world.deleted() == [("gone", "tag_deleted")] * 2
     assert world.layouts == ["app"]
+
+
+def lose_the_tags_of_one_that_goes_later(world: World) -> None:
+    world.brought("app", "stays")
+    world.brought("gone", "v1")
+    layout = LayoutBuilder(world.root / "gone")
+    layout.write()
+    course = world.course()
+    course.begin({"app": "app", "gone": "gone"}, only_plan=False)
+    course.settle(complete=True)
+    assert (world.found, world.layouts) == ([("gone", "tag_deleted")], ["app", "gone"])
+    shutil.rmtree(layout.path)
+
+
+def test_a_layout_that_lost_its_tags_before_it_went_is_forgotten_by_the_next_complete_run(world: World) -> None:
+    """Else each later run would ask for it."""
+    lose_the_tags_of_one_that_goes_later(world)
+    world.course().begin({"app": "app"}, only_plan=True)
+    assert world.deleted(complete=False) == []
+    assert world.layouts == ["app", "gone"]
+    world.brought("kept", "v1", found=True)
+    assert world.deleted() == []
+    assert world.layouts == ["app"]
+
+
+def test_a_layout_that_lost_its_tags_is_forgotten_beside_others_that_lose_theirs(world: World) -> None:
+    lose_the_tags_of_one_that_goes_later(world)
+    world.brought("app", "goes")
+    assert world.deleted() == [("app", "tag_deleted")]
+    assert world.layouts == ["app"]
+
+
+def test_of_another_source_no_layout_is_forgotten(world: World) -> None:
+    world.brought("kept", "v1", found=True)
+    assert world.deleted() == []
+    assert world.layouts == ["kept"]
 
 
 def test_lists_of_referrers_are_no_tags_of_which_a_part_may_go(world: World) -> None:
