@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tasks.operations.running.source_survey import RunJob
     from tasks.ports import Source, Target
     from tasks.run_options import RunOptions
+    from tasks.stop import Stop
 
 
 class RunEnds:
@@ -35,6 +36,7 @@ class RunEnds:
         log: RunLog,
         fitting: FittingPatterns,
         options: RunOptions,
+        stop: Stop,
         wait: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare; a shard does nothing of it, but leaves it to the run that it is a part of.
@@ -53,7 +55,7 @@ class RunEnds:
         self._vanished = None
         if target is not None and limits is not None:
             search = VanishedSearch(
-                source, ledger, job.selection, lambda path: job.names([path]).repositories.get(path)
+                source, ledger, job.selection, lambda path: job.names([path]).repositories.get(path), stop
             )
             self._vanished = VanishedCourse(search, target, ledger, log=log, limits=limits, wait=wait)
 

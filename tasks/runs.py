@@ -276,14 +276,13 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         wait = partial(controls.hold.wait, stop)
         tree = TreeRun(source, job, begin, hands, log=log, stop=stop, hold=controls.hold, workers=options.jobs)
         stack.callback(tree.close)
+        ends = partial(RunEnds, kind, source, target, ledger, job=job, log=log, fitting=tree.fitting, options=options)
         yield Run(
             kind,
             options,
             tree,
             controls=controls,
-            ends=RunEnds(
-                kind, source, target, ledger, job=job, log=log, fitting=tree.fitting, options=options, wait=wait
-            ),
+            ends=ends(stop=stop, wait=wait),
             log=log,
             spool=spool,
             census=census,

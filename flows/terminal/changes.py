@@ -103,7 +103,7 @@ def _compared(
     else:
         yield from fitting.unused(others)
     unlisted = vanished_layouts(known, paths, others)
-    yield from asked_for(source, unlisted, is_other=set(known).isdisjoint(paths))
+    yield from asked_for(source, unlisted, Stop(), is_other=set(known).isdisjoint(paths))
 
 
 def _changes_in(

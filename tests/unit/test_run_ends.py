@@ -88,7 +88,7 @@ def ended(
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
     options = RunOptions("/source", None, include=patterns, shard=shard)
     ledger = Ledger(MemoryLines())
-    ends = RunEnds(kind, source, None, ledger, job=job, log=log, fitting=fits, options=options)
+    ends = RunEnds(kind, source, None, ledger, job=job, log=log, fitting=fits, options=options, stop=stop)
     ends.begin({path: path for path in layouts}, untagged)
     for each in found:
         log.keep(each) if isinstance(each, TagResult) else log.note(each)
@@ -208,11 +208,12 @@ def test_only_a_migration_that_is_to_delete_something_has_to_wait_for_that(
     for known in ("app", brought):
         ledger.note_layout(known, known, "", "settings")
     ledger.note_tag(brought, "v1", DIGEST, "manifest", 0, layout=brought)
-    log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    stop = Stop()
+    log = RunLog(Nowhere(), Progress(), stop, fail_fast=False)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), Selection.parse(), Renames.parse())
     options = RunOptions("/source", None, deletion=limits, shard=shard)
     fits, source = FittingPatterns(job.selection), MemorySource(files)
-    ends = RunEnds(kind, source, MemoryTarget(), ledger, job=job, log=log, fitting=fits, options=options)
+    ends = RunEnds(kind, source, MemoryTarget(), ledger, job=job, log=log, fitting=fits, options=options, stop=stop)
     ends.begin({"app": "app"}, {"app": 1})
     assert ends.deletes is deletes
 
@@ -226,11 +227,12 @@ def test_a_layout_that_is_not_chosen_or_came_during_the_run_keeps_the_tags_of_th
     ledger = Ledger(MemoryLines())
     ledger.note_layout("app", "app", "", "settings")
     ledger.note_tag("app", "v1", DIGEST, "manifest", 0, layout="app")
-    log = RunLog(Nowhere(), Progress(), Stop(), fail_fast=False)
+    stop = Stop()
+    log = RunLog(Nowhere(), Progress(), stop, fail_fast=False)
     selection, renames = Selection.parse(("app",)), Renames.parse(("moved=app",))
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, renames)
     options = RunOptions("/source", None, deletion=DeletionLimits(None, None))
     kind, fits, source = RunKind.MIGRATE, FittingPatterns(selection), MemorySource(files)
-    ends = RunEnds(kind, source, MemoryTarget(), ledger, job=job, log=log, fitting=fits, options=options)
+    ends = RunEnds(kind, source, MemoryTarget(), ledger, job=job, log=log, fitting=fits, options=options, stop=stop)
     ends.begin({}, {})
     assert not ends.deletes

@@ -5,22 +5,32 @@ Some stores say that a listing ends before it does, and some mounts read it no f
 
 from __future__ import annotations
 
+import logging
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
-from tasks.oci.errors import InvalidLayoutError, SourceError, SourceUnavailableError
-from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
+from tasks.oci.errors import InterruptedRunError, InvalidLayoutError, SourceError, SourceUnavailableError
+from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tasks.ports import LayoutReader
+    from tasks.stop import Stop
+
+logger = logging.getLogger(__name__)
+
+_FIRST = 8
+"""As many tell whether it is another source."""
+_AT_ONCE = 16
+"""What is absent is waited for, on a mount, more than it is read; a bucket has as many connections."""
+_MANY = 50
+"""Of more it is said that they are asked for: that takes seconds."""
 
 
-def asked_for(source: LayoutReader, unlisted: Iterable[Finding], *, is_other: bool) -> Iterator[Finding]:
+def asked_for(source: LayoutReader, unlisted: Iterable[Finding], stop: Stop, *, is_other: bool) -> Iterator[Finding]:
     """The finding on each layout that a listing lacks: that it vanished, or a problem where it did not.
 
     Where it lists none of those that earlier runs knew, it `is_other` than theirs, unless one of the first is there.
@@ -28,16 +38,25 @@ def asked_for(source: LayoutReader, unlisted: Iterable[Finding], *, is_other: bo
 
     Raises:
         SourceUnavailableError: the source itself is gone.
+        InterruptedRunError: the run is to end.
     """
-    left = iter(unlisted)
-    ask = partial(map_ahead, partial(_asked_for, source), workers=READS_AT_ONCE, name="unlisted")
-    first = list(ask(islice(left, READS_AT_ONCE)))
+    all_of_them = list(unlisted)
+    left = all_of_them[_FIRST:]
+    ask = partial(map_ahead, partial(_asked_for, source, stop), workers=_AT_ONCE, name="unlisted")
+    first = list(ask(all_of_them[:_FIRST]))
     yield from first
-    yield from left if is_other and all(each.code == Remark.LAYOUT_VANISHED for each in first) else ask(left)
+    if is_other and all(each.code == Remark.LAYOUT_VANISHED for each in first):
+        yield from left
+        return
+    if len(left) > _MANY:
+        logger.info("asking for %d more layouts of earlier runs, which the source does not list", len(left))
+    yield from ask(left)
 
 
-def _asked_for(source: LayoutReader, unlisted: Finding) -> Finding:
+def _asked_for(source: LayoutReader, stop: Stop, unlisted: Finding) -> Finding:
     path = unlisted.path
+    if stop.requested:
+        raise InterruptedRunError("the run was interrupted while it looked for what earlier runs found")
     try:
         source.read_index(path)
     except InvalidLayoutError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import LayoutliftError, TooManyVanishedError
+from tasks.oci.errors import InterruptedRunError, LayoutliftError, TooManyVanishedError
 from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.in_step.vanished_search import Vanished
 from tasks.operations.reports.counts import counted
@@ -62,7 +62,10 @@ class VanishedCourse:
         Raises:
             TooManyVanishedError: more than may go, or the source seems to be another one; nothing was changed.
             SourceError: the source can't be listed.
+            InterruptedRunError: the run is to end.
         """
+        if self._log.reason_to_skip() is not None:
+            return
         self._repositories = dict(repositories)
         self._found = found = self._search.find(self._repositories)
         self._note_doubts(found)
@@ -102,6 +105,8 @@ class VanishedCourse:
         while left and may_go_on:
             try:
                 found = self._search.find(self._repositories)
+            except InterruptedRunError:
+                break
             except LayoutliftError as error:
                 self._log.note(Finding(".", error.code, f"{_not_deleted(left)}: {error}"))
                 return

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.selection import Selection
     from tasks.ports import Source
+    from tasks.stop import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,20 @@ class VanishedSearch:
         ledger: Ledger,
         selection: Selection,
         place_of: Callable[[str], str | None],
+        stop: Stop,
     ) -> None:
         self._source = source
         self._ledger = ledger
         self._selection = selection
         self._place_of = place_of
+        self._stop = stop
 
     def find(self, repositories: Mapping[str, str]) -> Vanished:
         """What vanished; nothing where the source shows no layout at all.
 
         Raises:
             SourceError: the source can't be listed.
+            InterruptedRunError: the run is to end.
         """
         listed = list(self._source.list_layouts())
         paths = [each for each in listed if not isinstance(each, Finding)]
@@ -67,7 +71,7 @@ class VanishedSearch:
             return Vanished()
         feeding, is_other = self._feeding(repositories, paths), not self._knows_one(paths, repositories)
         unlisted = self._unlisted(paths, [each for each in listed if isinstance(each, Finding)])
-        looked_for = list(asked_for(self._source, unlisted, is_other=is_other))
+        looked_for = list(asked_for(self._source, unlisted, self._stop, is_other=is_other))
         gone = frozenset(each.path for each in looked_for if each.code == Remark.LAYOUT_VANISHED)
         brought = self._pairs(repositories, paths, gone)
         tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))

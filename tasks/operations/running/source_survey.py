@@ -182,9 +182,7 @@ class Surveyor:
     def _note_vanished(self, paths: list[str]) -> None:
         known = [path for path in self._job.known_layouts() if self._job.selection.may_match(path)]
         unlisted, is_other = vanished_layouts(known, paths, self._log.findings), set(known).isdisjoint(paths)
-        for found in asked_for(self._source, unlisted, is_other=is_other):
-            if self._stop.requested:
-                raise InterruptedRunError("the run was interrupted while it looked for what earlier runs found")
+        for found in asked_for(self._source, unlisted, self._stop, is_other=is_other):
             if self._job.names_vanished or is_harmful(found):
                 self._log.note(found)
 

@@ -70,7 +70,7 @@ class World:
         )
 
     def search(self) -> VanishedSearch:
-        return VanishedSearch(self.source, Ledger(self.lines), Selection.parse(), lambda path: path)
+        return VanishedSearch(self.source, Ledger(self.lines), Selection.parse(), lambda path: path, self.stop)
 
     def deleted(
         self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None
@@ -245,6 +245,21 @@ def test_a_run_that_is_interrupted_says_once_what_it_left(world: World) -> None:
     world.waits = [interrupt]
     assert world.deleted() == [("app", "tag_deleted"), (".", "not_deleted")]
     assert world.target.list_tags("app") == {"v2", "v3"}
+
+
+def test_a_run_that_is_interrupted_while_it_looks_for_what_is_gone_deletes_nothing(world: World) -> None:
+    world.brought("app", "goes")
+    world.brought("gone", "v1")
+    assert world.deleted(meanwhile=world.stop.set) == [(".", "not_deleted")]
+    assert world.target.list_tags("app") == {"goes"}
+
+
+def test_a_run_that_is_over_before_its_work_looks_for_nothing_that_vanished(world: World) -> None:
+    """As one that is to fail fast, and is told so by a name: nobody has interrupted it."""
+    world.brought("app", "goes")
+    world.brought("gone", "v1")
+    world.stop.set()
+    assert world.deleted(complete=False) == []
 
 
 def test_a_run_that_was_held_looks_at_the_source_again_before_it_deletes_more(world: World) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from tasks.ledger.ledger import Ledger
 from tasks.oci.digest import Digest
-from tasks.oci.errors import SourceError
+from tasks.oci.errors import InterruptedRunError, SourceError
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.vanished_search import Vanished, VanishedSearch
 from tasks.ports import Finding, IndexFile
+from tasks.stop import Stop
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemorySource
 
@@ -35,6 +36,9 @@ class World:
         self.closed: list[str] = []
         self.unlisted: list[str] = []
         self.denied: list[str] = []
+        self.stop = Stop()
+        self.ends_after = 1000
+        self.asked: list[str] = []
         for path, named in tags.items():
             self.write(path, *named.split())
             self.bring(path, path, *named.split())
@@ -55,7 +59,7 @@ class World:
         del self.files[f"{path}/oci-layout"], self.files[f"{path}/index.json"], self.repositories[path]
 
     def search(self, chosen: Selection) -> VanishedSearch:
-        closed, unlisted, denied = self.closed, self.unlisted, self.denied
+        closed, unlisted, denied, world = self.closed, self.unlisted, self.denied, self
 
         class Source(MemorySource):
             def list_layouts(self) -> Iterator[str | Finding]:
@@ -63,11 +67,14 @@ class World:
                 yield from (Finding(path, "source_read", "no permission") for path in closed)
 
             def read_index(self, path: str) -> IndexFile:
+                world.asked.append(path)
+                if len(world.asked) > world.ends_after:
+                    world.stop.set()
                 if path in denied:
                     raise SourceError("access is denied")
                 return super().read_index(path)
 
-        return VanishedSearch(Source(self.files), self.ledger, chosen, self.named.get)
+        return VanishedSearch(Source(self.files), self.ledger, chosen, self.named.get, self.stop)
 
     def found(self, *include: str) -> Vanished:
         chosen = Selection.parse(include)
@@ -159,6 +166,24 @@ def test_of_another_source_at_the_same_path_only_the_first_layouts_are_asked_for
     found = world.found()
     assert found.is_other
     assert found.doubts == ()
+
+
+@pytest.mark.parametrize("ends_after", [0, 40])
+def test_a_run_that_is_to_end_asks_for_no_more_of_what_is_not_listed(world: World, ends_after: int) -> None:
+    for number in range(200):
+        world.bring(f"gone{number:03}", "gone", f"v{number}")
+    world.ends_after = ends_after
+    with pytest.raises(InterruptedRunError):
+        world.found()
+    assert len(world.asked) <= ends_after + 20, "those that were begun already"
+
+
+def test_it_is_said_when_very_many_are_asked_for(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    for number in range(100):
+        world.bring(f"gone{number:03}", "gone", f"v{number}")
+    assert len(world.found().layouts) == 100
+    assert caplog.messages == ["asking for 92 more layouts of earlier runs, which the source does not list"]
 
 
 def test_what_was_not_chosen_is_left_alone(world: World) -> None:
