@@ -73,6 +73,16 @@ def is_placeholder(size: int, digest: Digest) -> bool:
     return size == 0 and digest.hasher().hexdigest() != digest.encoded
 
 
+def missing(name: str) -> InvalidLayoutError:
+    """The error over a layout of which a file is not there."""
+    return InvalidLayoutError(f"{name} is missing")
+
+
+def says_absent(error: InvalidLayoutError) -> bool:
+    """Whether there is no layout at all; all that crosses from the process that reads a mount is the text."""
+    return str(error) == str(missing(MARKER))
+
+
 def check_marker(raw: bytes) -> None:
     """Check the content of `oci-layout`.
 

@@ -15,7 +15,6 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import (
     ContentNotFoundError,
     DamagedAtTargetError,
-    InvalidLayoutError,
     ManifestRefusedError,
     MissingReferencedContentError,
     SpecError,
@@ -65,7 +64,7 @@ class MemorySource:
         try:
             return self._files[below(path, name)]
         except KeyError as error:
-            raise InvalidLayoutError(f"{name} is missing") from error
+            raise image_layout.missing(name) from error
 
 
 @dataclass(slots=True)

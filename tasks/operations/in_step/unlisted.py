@@ -10,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
-from tasks.oci.errors import InterruptedRunError, InvalidLayoutError, SourceError, SourceUnavailableError
+from tasks.oci.errors import InterruptedRunError, InvalidLayoutError, SourceError, SourceUnavailableError, SpecError
+from tasks.oci.image_layout import says_absent
+from tasks.operations.source.split_source import NOT_NAMED
 from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 
@@ -59,11 +61,16 @@ def _asked_for(source: LayoutReader, stop: Stop, unlisted: Finding) -> Finding:
         raise InterruptedRunError("the run was interrupted while it looked for what earlier runs found")
     try:
         source.read_index(path)
-    except InvalidLayoutError:
-        return unlisted
     except SourceUnavailableError:
         raise
-    except SourceError as error:
-        return Finding(path, error.code, f"it was migrated earlier, is not listed, and can't be asked for: {error}")
+    except (SourceError, SpecError) as error:
+        if isinstance(error, InvalidLayoutError) and _says_gone(error):
+            return unlisted
+        return Finding(path, error.code, f"it was migrated earlier, is not listed, and can't be read: {error}")
     message = "it was migrated earlier, and is there, but the source does not list it"
     return Finding(path, Problem.LAYOUT_HIDDEN, message)
+
+
+def _says_gone(error: InvalidLayoutError) -> bool:
+    """Whether there is nothing at all; a layout that has its marker and is broken is there, and only not listed."""
+    return says_absent(error) or str(error) == NOT_NAMED

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader, Source
     from tasks.stop import Stop
 
+NOT_NAMED = "no layout of the source holds images of this name"
 _SHOWN = 5
 
 
@@ -115,7 +116,7 @@ class SplitSource:
     def _why_unknown(self, path: str) -> LayoutliftError:
         """Why there is nothing of a repository: a layout that can't be read may hold it."""
         unread = self._unread.get(path) or next(iter(self._unread.values()), None)
-        return unread or InvalidLayoutError("no layout of the source holds images of this name")
+        return unread or InvalidLayoutError(NOT_NAMED)
 
     def _read_whole(self, part: _Part) -> IndexFile:
         file = self.whole.read_index(part.layout)

@@ -169,7 +169,7 @@ class LayoutBucket:
             # Amazon denies what is absent to whoever may list no more than what is below a prefix
             if isinstance(error, DeniedError) and any(self._bucket.list_objects(key)):
                 raise
-            raise InvalidLayoutError(f"{name} is missing") from error
+            raise image_layout.missing(name) from error
         except SizeMismatchError as error:
             raise InvalidLayoutError(str(error)) from error
 

@@ -161,7 +161,7 @@ class LayoutDirectory:
         try:
             return self._again(self._read_whole, f"{path}/{name}", limit)
         except ContentNotFoundError as error:
-            raise InvalidLayoutError(f"{name} is missing") from error
+            raise image_layout.missing(name) from error
 
     def _read_whole(self, relative: str, limit: int) -> bytes:
         with self._open(relative) as stream:

@@ -150,6 +150,20 @@ def test_nor_has_one_that_can_not_be_asked_for(world: World) -> None:
     assert doubt.message.endswith("access is denied")
 
 
+@pytest.mark.parametrize("index", [None, b"", b"{"])
+def test_nor_has_one_of_which_only_the_index_is_not_as_it_should_be(world: World, index: bytes | None) -> None:
+    """As while it is written anew."""
+    world.unlisted = ["web"]
+    if index is None:
+        del world.files["web/index.json"]
+    else:
+        world.files["web/index.json"] = index
+    assert world.vanished() == {"app>app:v2"}
+    (doubt,) = world.found().doubts
+    assert doubt.path == "web"
+    assert doubt.code == ("invalid_layout" if index is None else "layout_hidden")
+
+
 def test_of_another_source_at_the_same_path_only_the_first_layouts_are_asked_for(world: World) -> None:
     """It may have thousands, and nothing may go there in any case."""
     many = [f"b{number:02}" for number in range(20)]

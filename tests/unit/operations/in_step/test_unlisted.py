@@ -1,0 +1,42 @@
+"""What earlier runs found and a listing lacks is gone where each kind of source says that nothing is there."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.oci.codes import Remark
+from tasks.operations.in_step.unlisted import asked_for
+from tasks.operations.source.split_source import SplitSource
+from tasks.ports import Finding
+from tasks.stop import Stop
+from tasks.stores.directory.layout_directory import LayoutDirectory
+from tests.support.layouts import LayoutBuilder
+
+UNLISTED = Finding("gone", Remark.LAYOUT_VANISHED, "it is not listed")
+
+
+def found(root: Path, *, is_split: bool) -> str:
+    source = LayoutDirectory(root, retry_wait=0)
+    (finding,) = asked_for(SplitSource(source) if is_split else source, [UNLISTED], Stop(), is_other=False)
+    return finding.code
+
+
+@pytest.mark.parametrize("is_split", [True, False])
+def test_nothing_is_left_of_what_is_gone(tmp_path: Path, is_split: bool) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1", layers=[b"app"])
+    layout.write()
+    assert found(tmp_path, is_split=is_split) == "layout_vanished"
+
+
+def test_of_a_split_source_one_layout_that_can_not_be_read_may_have_had_it(tmp_path: Path) -> None:
+    LayoutBuilder(tmp_path / "app").write()
+    (tmp_path / "app" / "index.json").write_bytes(b"{")
+    assert found(tmp_path, is_split=True) == "invalid_layout"
+
+
+@pytest.mark.parametrize("marker", [b"", b"{}", b'{"imageLayoutVersion":"1.0.0"}'])
+def test_a_marker_whatever_it_says_is_something_that_is_there(tmp_path: Path, marker: bytes) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "oci-layout").write_bytes(marker)
+    assert found(tmp_path, is_split=False) == "invalid_layout"
