@@ -112,7 +112,7 @@ class LayoutBucket:
     def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
         """See `LayoutReader.stat_blob`; a blob that the listing lacks is looked for once more."""
         key = self._address.key(path, image_layout.blob_path(digest))
-        found = self._tables.find(path, digest) or self._bucket.stat(key)
+        found = self._tables.find(path, digest) or self._stat(key)
         if found is None or not image_layout.is_placeholder(found.size, digest):
             return found
         sibling = self._siblings.find(digest, None)
@@ -135,6 +135,10 @@ class LayoutBucket:
             except SizeMismatchError as error:
                 sibling = self._sibling_of(key, descriptor, error)
                 stream = stack.enter_context(self._reader.open(sibling, descriptor.size))
+            except DeniedError as error:
+                if self._is_absent(key, error):
+                    raise ContentNotFoundError(f"{self._bucket.name_of(key)} does not exist") from error
+                raise
             yield stream
 
     def _sibling_of(self, key: str, descriptor: Descriptor, error: SizeMismatchError) -> str:
@@ -166,12 +170,30 @@ class LayoutBucket:
         try:
             return self._reader.read(key, limit)
         except (ContentNotFoundError, DeniedError) as error:
-            # Amazon denies what is absent to whoever may list no more than what is below a prefix
-            if isinstance(error, DeniedError) and any(self._bucket.list_objects(key)):
+            if not self._is_absent(key, error):
                 raise
             raise image_layout.missing(name) from error
         except SizeMismatchError as error:
             raise InvalidLayoutError(str(error)) from error
+
+    def _stat(self, key: str) -> BlobStat | None:
+        try:
+            return self._bucket.stat(key)
+        except DeniedError as error:
+            if not self._is_absent(key, error):
+                raise
+            return None
+
+    def _is_absent(self, key: str, error: ContentNotFoundError | DeniedError) -> bool:
+        """Amazon denies what is absent to whoever may list no more than what is below a prefix."""
+        if isinstance(error, ContentNotFoundError):
+            return True
+        try:
+            return all(each.key != key for each in self._bucket.list_objects(key))
+        except SourceError as unlisted:
+            if unlisted.transient or isinstance(unlisted, SourceUnavailableError):
+                raise
+            return False  # where that can't be told, either, the denial is what there is to say
 
     def _list_blobs(self, path: str) -> BlobTable:
         return BlobTable(self._blobs(path))

@@ -33,7 +33,7 @@ from tasks.stores.bucket import s3_bucket, s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
-from tasks.stores.bucket.s3_errors import NotAdmittedError, UnwrittenError
+from tasks.stores.bucket.s3_errors import DeniedError, NotAdmittedError, UnwrittenError
 from tasks.stores.bucket.s3_writing import KEYS_A_REQUEST, WritableS3Bucket
 from tasks.stores.bucket.writable_bucket import BucketWriter
 from tasks.stores.silence import LEAST_FAILURES
@@ -91,6 +91,7 @@ def test_a_refusal_is_told_as_what_it_is(
     script: ScriptedRegistry, bucket: OpenBucket, reply: Reply, error: type[LayoutliftError], words: str
 ) -> None:
     always(script, BLOB_KEY, reply)
+    script.always("GET", "/bucket", page({BLOB_KEY.removeprefix("/bucket/"): CONTENT}))
     with pytest.raises(error, match=words) as raised:
         bucket().blob("app", BLOB).read()
     assert type(raised.value).code == error.code
@@ -747,17 +748,41 @@ def test_the_requester_pays_where_told_to(script: ScriptedRegistry, bucket: Open
     assert {request.headers["x-amz-request-payer"] for request in script.requests} == {"requester"}
 
 
-@pytest.mark.parametrize(("listed", "error"), [({}, InvalidLayoutError), ({"app/oci-layout": MARKER}, SourceError)])
+@pytest.mark.parametrize(
+    ("listed", "is_absent"),
+    [
+        ({}, True),
+        ({"app/oci-layout.bak": MARKER, f"{BLOB_KEY[8:]}.bak": CONTENT}, True),
+        ({"app/oci-layout": MARKER, BLOB_KEY[8:]: CONTENT}, False),
+    ],
+)
+@pytest.mark.parametrize("what", ["index", "blob", "size"])
 def test_what_is_denied_and_not_listed_is_not_there(
-    script: ScriptedRegistry, bucket: OpenBucket, listed: dict[str, bytes], error: type[Exception]
+    script: ScriptedRegistry, bucket: OpenBucket, listed: dict[str, bytes], is_absent: bool, what: str
 ) -> None:
     """Amazon says so of what is absent to whoever may list no more than what is below a prefix."""
-    always(script, "/bucket/app/oci-layout", refusal("AccessDenied", 403))
-    always(script, "/bucket", page(listed))
-    with pytest.raises(error):
-        bucket().read_index("app")
-    (asked,) = script.asked("GET", "/bucket")
-    assert asked.query["prefix"] == ["app/oci-layout"]
+    key = "app/oci-layout" if what == "index" else BLOB_KEY.removeprefix("/bucket/")
+    always(script, f"/bucket/{key}", refusal("AccessDenied", 403))
+    script.always("HEAD", f"/bucket/{key}", Reply(403))
+
+    def answer(request: Request) -> Reply:
+        """Without what a listing of all blobs of the layout has."""
+        prefix = request.query["prefix"][0]
+        return page({each: raw for each, raw in listed.items() if each.startswith(prefix) and prefix.startswith(key)})
+
+    script.always("GET", "/bucket", answer)
+    source = bucket()
+    if what == "size" and is_absent:
+        assert source.stat_blob("app", BLOB.digest) is None
+    else:
+        absent = InvalidLayoutError if what == "index" else ContentNotFoundError
+        with pytest.raises(absent if is_absent else DeniedError):
+            {
+                "index": lambda: source.read_index("app"),
+                "blob": lambda: source.blob("app", BLOB).read(),
+                "size": lambda: source.stat_blob("app", BLOB.digest),
+            }[what]()
+    assert script.asked("GET", "/bucket")[-1].query["prefix"] == [key]
 
 
 def test_a_bucket_that_is_open_to_everybody_is_sent_no_credentials(
