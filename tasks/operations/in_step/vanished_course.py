@@ -13,7 +13,7 @@ from tasks.operations.reports.findings import RUN_WIDE
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tasks.ledger.ledger import Ledger
     from tasks.operations.in_step.vanished import DeletionLimits, VanishedTag
@@ -70,9 +70,7 @@ class VanishedCourse:
         self._found = found = self._search.find(self._repositories)
         self._note_doubts(found)
         if only_plan:
-            for each in sorted(found.tags):
-                message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
-                self._log.note(Finding(each.path, Remark.TO_DELETE, message))
+            self._log.note_all(self._to_delete(found))
         try:
             self._check(found)
         except TooManyVanishedError as error:
@@ -80,12 +78,24 @@ class VanishedCourse:
                 raise
             self._log.note(Finding(".", error.code, str(error)))
 
+    def _to_delete(self, found: Vanished) -> Iterator[Finding]:
+        """What a migration would do with the tags: with doubts it deletes none."""
+        if found.tags and found.doubts:
+            message = (
+                f"{counted(len(found.tags), 'vanished tag')} would not be deleted, because of what is not listed"
+            )
+            yield Finding(".", Remark.NOT_DELETED, message)
+            return
+        for each in sorted(found.tags):
+            message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
+            yield Finding(each.path, Remark.TO_DELETE, message)
+
     def _note_doubts(self, found: Vanished) -> None:
         """Say what can't be told to have vanished, unless the survey said so."""
         self._log.note_all(each for each in found.doubts if each not in self._log.findings)
 
     def _check(self, found: Vanished) -> None:
-        if found.tags and found.is_other:
+        if found.tags and found.is_other and not found.doubts:
             raise TooManyVanishedError(OTHER_SOURCE)
         self._limits.check(len(found.tags), self._search.brought(self._repositories))
 

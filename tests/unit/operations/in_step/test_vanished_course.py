@@ -198,6 +198,31 @@ def test_a_listing_that_lacks_a_layout_which_is_there_deletes_nothing(
     assert world.target.list_tags("there") == {"v1"}
 
 
+def hidden(world: World) -> None:
+    """A layout of an earlier run that a listing lacks."""
+    world.brought("there", "v1")
+    layout = LayoutBuilder(world.root / "there")
+    layout.image("v1", layers=[b"there"])
+    layout.write()
+    world.source = ListsLess(world.root, "there", False)
+
+
+def test_a_plan_says_of_no_tag_that_it_would_be_deleted_where_the_run_deletes_nothing(world: World) -> None:
+    world.brought("app", "goes", "too")
+    hidden(world)
+    world.course().begin({"app": "app"}, only_plan=True)
+    assert world.found == [("there", "layout_hidden"), (".", "not_deleted")]
+    assert world.log.findings[-1].message.startswith("2 vanished tags would not be deleted")
+
+
+@pytest.mark.parametrize("only_plan", [True, False])
+def test_a_source_of_which_a_layout_is_only_hidden_is_not_said_to_be_another(world: World, only_plan: bool) -> None:
+    world.brought("gone", "v1")
+    hidden(world)
+    world.course().begin({}, only_plan=only_plan)
+    assert world.found == [("there", "layout_hidden"), (".", "not_deleted")][: 1 + only_plan]
+
+
 def test_a_tag_that_comes_back_during_the_run_stays(world: World) -> None:
     world.brought("app", "goes", "comes-back")
     layout = LayoutBuilder(world.root / "app")
