@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+ROUNDS = 10
+"""As many in a row may bring only what was written since the listing began: somebody writes as fast as it is read."""
+_SLACK = 60.0
+"""Seconds by which the store's clock may differ."""
+
+
 def read_to_its_end(
     list_after: Callable[[str], Iterable[ListedObject]], place: BucketAddress
 ) -> Iterator[ListedObject]:
@@ -28,19 +35,22 @@ def read_to_its_end(
     Raises:
         SourceError: they can't be listed.
     """
-    last = furthest = ""
+    begun, last, furthest = time.time() - _SLACK, "", ""
     for found in list_after(""):
         last, furthest = found.key, max(furthest, found.key)
         yield found
-    before, is_told = "", False
-    while furthest > before:
-        end, before = last, furthest
+    before, is_told, left = "", False, ROUNDS
+    while furthest > before and left:
+        end, before, left = last, furthest, left - 1
         for found in takewhile(partial(_is_from, end), _asked(list_after, end)):
             if found.key == end:
                 continue
             is_told = is_told or (found.key > before and _tell(place, end))
             last, furthest = found.key, max(furthest, found.key)
+            left = left if found.modified > begun else ROUNDS
             yield found
+    if furthest > before:
+        logger.warning("the listing of %s is read no further than %s: others write to it all the time", place, last)
 
 
 def _is_from(end: str, found: ListedObject) -> bool:

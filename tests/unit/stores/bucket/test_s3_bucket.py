@@ -7,6 +7,7 @@ import re
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,7 @@ from tasks.oci.errors import (
     StateError,
 )
 from tasks.stop import Stop
-from tasks.stores.bucket import s3_bucket, s3_client
+from tasks.stores.bucket import listing_end, s3_bucket, s3_client
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_bucket import ATTEMPTS, S3Bucket
 from tasks.stores.bucket.s3_client import make_client
@@ -599,6 +600,27 @@ def test_a_listing_that_is_said_to_end_too_early_is_read_to_its_end(
     assert list(bucket().list_layouts()) == list("abcd")
     (told,) = caplog.messages
     assert told.startswith(f"the listing of s3://bucket ended at {keys[ends - 1]}, and had more: ")
+
+
+@pytest.mark.parametrize("minutes_ago", [0, 5])
+def test_a_listing_to_which_somebody_adds_for_ever_comes_to_an_end(
+    script: ScriptedRegistry, bucket: OpenBucket, caplog: pytest.LogCaptureFixture, minutes_ago: int
+) -> None:
+    """As one who writes a key with the time in its name, again and again; what was there before is all read."""
+    written = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    keys = iter(range(40))
+
+    def answer(_: Request) -> Reply:
+        whole = page({f"{key:03}/oci-layout": MARKER for key in islice(keys, 1)})
+        return replace(whole, body=whole.body.replace(b"2026-01-01T00:00:00Z", written.isoformat().encode()))
+
+    script.always("GET", "/bucket", answer)
+    found = len(list(bucket().list_layouts()))
+    if minutes_ago:
+        assert (found, len(caplog.messages)) == (40, 1)
+    else:
+        assert found == 1 + listing_end.ROUNDS
+        assert caplog.messages[-1].startswith(f"the listing of s3://bucket is read no further than {found - 1:03}/")
 
 
 @pytest.mark.parametrize(
