@@ -65,6 +65,8 @@ class VanishedCourse:
             InterruptedRunError: the run is to end.
         """
         if self._log.reason_to_skip() is not None:
+            message = "no vanished tag was looked for, and none was deleted, because the run ended before its work"
+            self._log.note(Finding(".", Remark.NOT_DELETED, message))
             return
         self._repositories = dict(repositories)
         self._found = found = self._search.find(self._repositories)

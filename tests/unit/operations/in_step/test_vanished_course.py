@@ -279,12 +279,12 @@ def test_a_run_that_is_interrupted_while_it_looks_for_what_is_gone_deletes_nothi
     assert world.target.list_tags("app") == {"goes"}
 
 
-def test_a_run_that_is_over_before_its_work_looks_for_nothing_that_vanished(world: World) -> None:
+def test_a_run_that_is_over_before_its_work_says_that_it_looked_for_nothing_that_vanished(world: World) -> None:
     """As one that is to fail fast, and is told so by a name: nobody has interrupted it."""
     world.brought("app", "goes")
     world.brought("gone", "v1")
     world.stop.set()
-    assert world.deleted(complete=False) == []
+    assert world.deleted(complete=False) == [(".", "not_deleted")]
 
 
 def test_a_run_that_was_held_looks_at_the_source_again_before_it_deletes_more(world: World) -> None:
