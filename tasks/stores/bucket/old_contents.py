@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ContentError, ContentNotFoundError, SourceError, SourceUnavailableError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
-from tasks.stores.bucket.s3_errors import DeniedError, GatewayError, NotKnownError, ThrottledError
+from tasks.stores.bucket.s3_errors import DeniedError, GatewayError, NotKnownError, SilentError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ class OldContents:
         with self._telling:
             if self._is_given_up:  # by another worker, which waited beside this one
                 return
-            was_waited_for = isinstance(error, ThrottledError | GatewayError)
+            was_waited_for = isinstance(error, ThrottledError | GatewayError | SilentError)
             self._is_given_up = was_waited_for and not self._has_listed
         others = ", and of all others," if self._is_given_up else ""
         logger.warning(_UNREAD, f"{self._bucket.name_of(key)}{others}", error)

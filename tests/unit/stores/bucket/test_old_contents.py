@@ -6,12 +6,12 @@ import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
-from tasks.oci.errors import SourceReadError, SourceUnavailableError
+from tasks.oci.errors import LayoutliftError, SourceReadError, SourceUnavailableError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.bucket import old_contents
 from tasks.stores.bucket.old_contents import OldContents
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-from tasks.stores.bucket.s3_errors import DeniedError, GatewayError, NotKnownError
+from tasks.stores.bucket.s3_errors import DeniedError, GatewayError, NotKnownError, SilentError
 from tasks.stores.bucket.s3_versions import ObjectVersion, VersionedS3Bucket
 from tests.support.buckets import moto_bucket
 
@@ -128,23 +128,28 @@ def test_who_can_t_list_versions_is_told_so_once_where_there_may_be_any(
     assert [any(part in message for part in told) for message in caplog.messages] == [True] * len(told)
 
 
+@pytest.mark.parametrize("error", [GatewayError("503"), SilentError("no answer")])
 @pytest.mark.parametrize("has_answered", [False, True])
 def test_a_store_that_never_answers_what_versions_there_are_is_waited_for_once(
-    client: S3Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, has_answered: bool
+    client: S3Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    has_answered: bool,
+    error: LayoutliftError,
 ) -> None:
-    """As behind a proxy that has 503 for what it does not know: each of many layouts would wait for minutes."""
+    """As behind a proxy that has 503 for what it does not know, or nothing: each layout would wait for minutes."""
     asked: list[str] = []
     contents = OldContents(VersionedS3Bucket(client, "bucket", BucketAccess()), BucketAddress.parse("s3://bucket"))
     if has_answered:
         assert list(contents.of("0", "index.json", 0.0)) == []
-    monkeypatch.setattr(VersionedS3Bucket, "list_versions", refusing(GatewayError("503"), asked))
+    monkeypatch.setattr(VersionedS3Bucket, "list_versions", refusing(error, asked))
     assert [list(contents.of(path, "index.json", 0.0)) for path in ("a", "b")] == [[], []]
     if has_answered:
         assert asked == ["a/index.json", "b/index.json"]
         assert len(caplog.messages) == 2
     else:
         assert asked == ["a/index.json"]
-        assert caplog.messages == ["earlier versions of a/index.json, and of all others, are not looked at: 503"]
+        assert caplog.messages == [f"earlier versions of a/index.json, and of all others, are not looked at: {error}"]
 
 
 def test_one_short_failure_keeps_no_other_layout_from_what_it_held(
