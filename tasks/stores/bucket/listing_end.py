@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 ROUNDS = 10
 """As many in a row may bring only what was written since the listing began: somebody writes as fast as it is read."""
+_MANY = 100
+"""Objects of one round: nobody writes as many while they are asked for, so that a store left them out."""
 _SLACK = 60.0
 """Seconds by which the store's clock may differ."""
 
@@ -41,13 +43,14 @@ def read_to_its_end(
         yield found
     before, is_told, left = "", False, ROUNDS
     while furthest > before and left:
-        end, before, left = last, furthest, left - 1
+        end, before, left, brought = last, furthest, left - 1, 0
         for found in takewhile(partial(_is_from, end), _asked(list_after, end)):
             if found.key == end:
                 continue
             is_told = is_told or (found.key > before and _tell(place, end))
             last, furthest = found.key, max(furthest, found.key)
-            left = left if found.modified > begun else ROUNDS
+            brought += 1
+            left = left if found.modified > begun and brought < _MANY else ROUNDS
             yield found
     if furthest > before:
         logger.warning("the listing of %s is read no further than %s: others write to it all the time", place, last)

@@ -602,6 +602,20 @@ def test_a_listing_that_is_said_to_end_too_early_is_read_to_its_end(
     assert told.startswith(f"the listing of s3://bucket ended at {keys[ends - 1]}, and had more: ")
 
 
+def test_a_listing_that_ends_too_early_of_what_was_just_written_is_read_to_its_end_all_the_same(
+    script: ScriptedRegistry, bucket: OpenBucket
+) -> None:
+    now = datetime.now(UTC).isoformat().encode()
+    keys = iter(range(3 * listing_end.ROUNDS * 100))
+
+    def answer(_: Request) -> Reply:
+        whole = page({f"{key:05}/oci-layout": MARKER for key in islice(keys, 100)})
+        return replace(whole, body=whole.body.replace(b"2026-01-01T00:00:00Z", now))
+
+    script.always("GET", "/bucket", answer)
+    assert len(list(bucket().list_layouts())) == 3 * listing_end.ROUNDS * 100
+
+
 @pytest.mark.parametrize("minutes_ago", [0, 5])
 def test_a_listing_to_which_somebody_adds_for_ever_comes_to_an_end(
     script: ScriptedRegistry, bucket: OpenBucket, caplog: pytest.LogCaptureFixture, minutes_ago: int
