@@ -73,6 +73,7 @@ class PlanWork(CheckWork):
         self._findings.extend(announced)
         self._to_bring: dict[Digest, None] = {}
         self._to_restore: set[Digest] = set()
+        self._there: set[Digest] = set()
         self._archived_below: dict[Digest, set[Digest]] = {}
         self._tags = frozenset(entry.tag for entry in inventory.tags)
 
@@ -82,7 +83,8 @@ class PlanWork(CheckWork):
 
     def _archived(self) -> Collection[Digest]:
         """See `CheckWork._archived`; what is at the target already is not read, and need not be restored."""
-        return self._to_restore.union(*(self._archived_below.get(each, ()) for each in self._to_bring))
+        to_bring = (self._archived_below.get(each, ()) for each in self._to_bring)
+        return self._to_restore.union(*to_bring) - self._there
 
     def _note_content(self, root: Descriptor, content: list[Descriptor], *, to_copy: bool) -> None:
         """See `CheckWork._note_content`; a referrer of what is there may turn out to be lacking."""
@@ -100,6 +102,8 @@ class PlanWork(CheckWork):
         note = partial(self._note_lacking, unit, [each.digest for each in referrers])
         plans, wrong = self._sent_again(unit, plans, note)
         results += wrong
+        if any(plan.action is TagAction.UP_TO_DATE for _, plan in plans):
+            self._there |= self._archived_below.get(unit.descriptor.digest, set())
         if broken is None:
             self._note_losses(plans)
         return results + [
