@@ -152,10 +152,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "missing_at_target": "Run migrate again, which names what the target does not take; what it lost below a tag "
         "comes again with migrate --prove-again --depth blobs, or content where only that finds it. If it stays, "
         "look for what deletes at the target.",
-        "damaged_at_target": "Run layoutlift check first: if that says size_mismatch, the manifest is wrong, and "
-        "nothing is to be removed. Else the target's own copy is damaged, and most registries keep what they have "
-        "under a digest: have the blob removed there (its file, or by a garbage collection), then run migrate "
-        "--prove-again --depth blobs.",
+        "damaged_at_target": "Run layoutlift check first: if that says size_mismatch of the same blob, its manifest "
+        "or the source's copy is wrong: mend that first, and remove nothing. Else the target's own copy is damaged, "
+        "and most registries keep what they have under a digest: have the blob removed there (its file, or by a "
+        "garbage collection), then run migrate --prove-again --depth blobs.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
         "extra_at_target": "Nothing to do, if it vanished at the source, others push to the target, or --backup-tag "
         "keeps there what was overwritten (tag_overwritten of that run); else see who did, and delete it there.",

@@ -11,6 +11,7 @@ from tasks.oci.errors import (
     LayoutliftError,
     MissingAtTargetError,
     ReferrersLostError,
+    SizeMismatchError,
 )
 from tasks.oci.reference import is_referrers_tag
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
@@ -102,7 +103,7 @@ class VerifyWork(RepositoryWork):
         """See that a referrer is there and whole; else say so with the words that a migration has before that."""
         try:
             self._verifier.verify_graph(referrer, None)
-        except (MissingAtTargetError, DifferentAtTargetError, DamagedAtTargetError) as error:
+        except (MissingAtTargetError, DifferentAtTargetError, DamagedAtTargetError, SizeMismatchError) as error:
             raise type(error)(f"{referrer.digest}, a referrer of {subject}: {error}") from error
 
     def _verify_listed(self, digests: Iterable[Digest], listed: Digest | None) -> None:

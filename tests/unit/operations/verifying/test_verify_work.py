@@ -1,5 +1,6 @@
 """A verification says of each tag what became of it, and misses nothing that refers to it or lists what does."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingAtTargetError, ReferrersLostError
 from tasks.oci.reference import referrers_tag
 from tasks.operations.referrers.referrer_lists import ReferrerLists
-from tasks.operations.reports.results import TagResult
+from tasks.operations.reports.results import Depth, TagResult
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.verifying.verification import RepositoryVerifier
 from tasks.operations.verifying.verify_work import VerifyWork
@@ -21,7 +22,7 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.engine import Engine
-from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder, image_of
 from tests.support.memory_stores import MemoryTarget
 
 
@@ -237,3 +238,15 @@ def test_a_referrer_that_is_missing_is_said_to_be_one_and_of_what(world: World) 
     world.lose(sbom)
     message = world.results()["v1"].message
     assert str(message).startswith(f"{sbom['digest']}, a referrer of {image['digest']}: the target does not have")
+
+
+def test_a_size_that_only_a_referrer_gives_to_a_blob_is_said_to_be_that_referrers(world: World) -> None:
+    layer = world.layout.blob(b"layer")
+    image = image_of(world.layout, "v1", [layer])
+    world.migrate()
+    body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layer, "layers": [layer | {"size": 4}]}
+    raw = json.dumps(body | {"subject": image}).encode()
+    lying = world.layout.entry(world.layout.blob(raw, OCI_MANIFEST), None)
+    world.target.push_manifest("app", lying["digest"], RemoteManifest(raw, OCI_MANIFEST))
+    message = world.results(depth=Depth.BLOBS)["v1"].message
+    assert str(message).startswith(f"{lying['digest']}, a referrer of {image['digest']}: ")
