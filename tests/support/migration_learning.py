@@ -90,7 +90,7 @@ def _learn_deletions(check: Check, told: Told) -> None:
     for path in check.gone:
         left = [each for each in model.known.values() if each.layout == path and each.brought is not False]
         was_touched = any(":".join(place) in done for place, each in check.vanished.items() if each.layout == path)
-        if told.code is None or (was_touched and not any(each.brought and each.is_certain for each in left)):
-            model.migrated[path] = False
+        if told.code is None or not any(each.brought and each.is_certain for each in left):
+            model.migrated[path] = False  # a complete run forgets a layout that left nothing to delete
         if was_touched and not left:
             model.migrated.pop(path, None)
