@@ -68,12 +68,16 @@ def _forms(secret: str) -> set[str]:
     """A secret as it stands where it is repeated: in JSON, also Go's, a repr, an address, or as words of a line."""
     as_json = json.dumps(secret)[1:-1]
     as_text = json.dumps(secret, ensure_ascii=False)[1:-1]
-    as_words = " ".join("".join(c if c.isprintable() else " " for c in secret).split())
     forms = {
-        *(secret, as_words, repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)),
+        *(secret, as_words(secret), repr(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)),
         *(as_json, as_text, as_json.translate(_ESCAPED_BY_GO), as_text.translate(_ESCAPED_BY_GO)),
     }
     return {form for form in forms if len(form) >= _SHORTEST}
+
+
+def as_words(text: str) -> str:
+    """A text as the words of one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 _given = GivenSecrets()

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tasks.ledger.ledger_memory import LedgerMemory, LedgerPart
 from tasks.oci.errors import RegistryUnavailableError
 from tests.support.cleanup_world import Json
+from tests.support.engine import MemoryLines
 
 
 class KilledError(BaseException):
@@ -69,19 +69,14 @@ class Meanwhile:
             self.act()
 
 
-class Lines:
+class Lines(MemoryLines):
     """A ledger's lines: those that waited when their run died are kept as far as `kept` says."""
 
     def __init__(self, lines: list[Json], life: Life) -> None:
-        self._lines = lines
+        super().__init__()
+        self.lines = lines
         self._life = life
         self.waiting: list[Json] = []
-
-    def read(self, only: LedgerPart | None = None) -> LedgerMemory:
-        memory = LedgerMemory(only)
-        for line in self._lines:
-            memory.take_line(line)
-        return memory
 
     def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:
         self._life.step()
@@ -91,7 +86,7 @@ class Lines:
 
     def flush(self) -> None:
         if not self._life.is_over:
-            self._lines += self.waiting
+            self.lines += self.waiting
             self.waiting.clear()
 
     def close(self) -> None:

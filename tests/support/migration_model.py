@@ -79,7 +79,7 @@ class Model:
         stored = self.registry.stored(repository)
         self.holes.add(repository)
         if digest not in stored.manifests:
-            harm(stored.blobs, digest, how)  # type: ignore[arg-type]
+            harm(stored.blobs, Digest(digest), how)
             return
         self.moved_by_others |= {(repository, tag) for tag, each in stored.tags.items() if each == digest}
         self.registry.delete_for_others(repository, digest)
@@ -222,7 +222,7 @@ class Model:
         return None if doubtful else False
 
     def is_stand_in(self, repository: str, digest: str) -> bool:
-        found = self.registry.stored(repository).manifests.get(digest)  # type: ignore[call-overload]
+        found = self.registry.stored(repository).manifests.get(Digest(digest))
         return found is not None and STAND_IN in found.raw
 
     def may_be_spared(self, path: str, choice: Choice) -> bool:
@@ -262,7 +262,7 @@ class Model:
     def is_whole(self, repository: str, digest: str, *, rotten: bool = False) -> bool:
         """Whether the target has a manifest and all below it."""
         stored = self.registry.stored(repository)
-        found = stored.manifests.get(digest)  # type: ignore[call-overload]
+        found = stored.manifests.get(Digest(digest))
         return found is not None and not missing_below(stored, digest, found.raw, rotten=rotten)
 
     def look_for_holes(self) -> None:

@@ -102,7 +102,7 @@ class Registry(MemoryTarget):
     def delete_for_others(self, repository: str, digest: str) -> None:
         """A manifest goes, with its tags."""
         stored = self.stored(repository)
-        del stored.manifests[digest]  # type: ignore[arg-type]
+        del stored.manifests[Digest(digest)]
         stored.tags = {tag: each for tag, each in stored.tags.items() if each != digest}
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:

@@ -32,7 +32,8 @@ class BlobTable:
         self._rows: dict[str, _Rows] = {}
         for digest, size, modified, archived in blobs:
             encoded = bytes.fromhex(digest.encoded)
-            self._rows.setdefault(digest.algorithm, _Rows(len(encoded))).add(encoded, size, modified, archived)
+            rows = self._rows.setdefault(digest.algorithm, _Rows(len(encoded)))
+            rows.add(encoded, size, modified, archived=archived)
         for rows in self._rows.values():
             rows.sort()
 
@@ -60,7 +61,7 @@ class _Rows:
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def add(self, encoded: bytes, size: int, modified: float, archived: bool) -> None:  # noqa: FBT001 - of a row
+    def add(self, encoded: bytes, size: int, modified: float, *, archived: bool) -> None:
         self._digests += encoded
         self._sizes.append(size)
         self._modified.append(modified)

@@ -9,7 +9,7 @@ import logging
 import re
 import threading
 
-from tasks.stores.hidden_secrets import LONGEST_SHOWN, without_secrets
+from tasks.stores.hidden_secrets import LONGEST_SHOWN, as_words, without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -59,5 +59,4 @@ class TargetWarnings:
 
 
 def _shown(text: str) -> str:
-    words = "".join(c if c.isprintable() else " " for c in text).split()
-    return without_secrets(" ".join(words))[:LONGEST_SHOWN]
+    return without_secrets(as_words(text))[:LONGEST_SHOWN]

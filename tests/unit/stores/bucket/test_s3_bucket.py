@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -856,21 +857,33 @@ def test_the_requester_pays_for_what_a_cleanup_looks_at_too(script: ScriptedRegi
     assert [request.headers.get("x-amz-request-payer") for request in script.requests] == ["requester"] * 2
 
 
+def range_of(content: bytes, request: Request) -> Reply:
+    """What a store gives of an object where a part of it is asked for."""
+    start, stop = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
+    headers = {"ETag": '"1"', "Content-Range": f"bytes {start}-{stop}/{len(content)}"}
+    return Reply(206, headers, content[start : stop + 1])
+
+
+def read_as_parts(
+    script: ScriptedRegistry, bucket: OpenBucket, content: bytes, answer: Callable[[Request], Reply]
+) -> int:
+    """How many bytes come of a blob whose parts are answered so."""
+    blob = Descriptor(BLOB.media_type, Digest.of(content), len(content))
+    script.always("GET", f"/bucket/app/blobs/sha256/{blob.digest.encoded}", answer)
+    with bucket().blob("app", blob).chunks() as chunks:
+        return sum(len(chunk) for chunk in chunks)
+
+
 def test_ranges_of_a_large_blob_are_asked_for_beside_each_other(script: ScriptedRegistry, bucket: OpenBucket) -> None:
     large = bytes(20 * 1024 * 1024)
     together = threading.Barrier(2)
 
     def part(request: Request) -> Reply:
-        start, stop = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
-        if start:
+        if not request.headers["range"].startswith("bytes=0-"):
             together.wait(10)
-        headers = {"ETag": '"1"', "Content-Range": f"bytes {start}-{stop}/{len(large)}"}
-        return Reply(206, headers, large[start : stop + 1])
+        return range_of(large, request)
 
-    blob = Descriptor(BLOB.media_type, Digest.of(large), len(large))
-    script.always("GET", f"/bucket/app/blobs/sha256/{blob.digest.encoded}", part)
-    with bucket().blob("app", blob).chunks() as chunks:
-        assert sum(len(chunk) for chunk in chunks) == len(large)
+    assert read_as_parts(script, bucket, large, part) == len(large)
     assert len(script.requests) == 3
 
 
@@ -883,14 +896,9 @@ def test_a_store_that_takes_no_condition_for_met_gives_a_large_blob(
     def part(request: Request) -> Reply:
         if "if-match" in request.headers:
             return refusal("PreconditionFailed", 412)
-        start, stop = map(int, request.headers["range"].removeprefix("bytes=").split("-"))
-        headers = {"ETag": '"1"', "Content-Range": f"bytes {start}-{stop}/{len(large)}"}
-        return Reply(206, headers, large[start : stop + 1])
+        return range_of(large, request)
 
-    blob = Descriptor(BLOB.media_type, Digest.of(large), len(large))
-    script.always("GET", f"/bucket/app/blobs/sha256/{blob.digest.encoded}", part)
-    with bucket().blob("app", blob).chunks() as chunks:
-        assert sum(len(chunk) for chunk in chunks) == len(large)
+    assert read_as_parts(script, bucket, large, part) == len(large)
 
 
 def test_a_write_that_is_denied_asks_for_what_a_write_needs(script: ScriptedRegistry) -> None:
