@@ -59,6 +59,8 @@ class VanishedCourse:
     def begin(self, repositories: Mapping[str, str], *, only_plan: bool) -> None:
         """Find what is to go; a plan has a finding for each tag, and one where it is more than the limits allow.
 
+        With doubts about one layout no run deletes anything, and the limits are not asked.
+
         Raises:
             TooManyVanishedError: more than may go, or the source seems to be another one; nothing was changed.
             SourceError: the source can't be listed.
@@ -69,8 +71,12 @@ class VanishedCourse:
             self._log.note(Finding(".", Remark.NOT_DELETED, message))
             return
         self._repositories = dict(repositories)
-        self._found = found = self._search.find(self._repositories)
+        found = self._search.find(self._repositories)
         self._note_doubts(found)
+        if found.doubts:
+            self._log.note_all(_kept(found, "would not be" if only_plan else "were not"))
+            return
+        self._found = found
         if only_plan:
             self._log.note_all(self._to_delete(found))
         try:
@@ -81,13 +87,6 @@ class VanishedCourse:
             self._log.note(Finding(".", error.code, str(error)))
 
     def _to_delete(self, found: Vanished) -> Iterator[Finding]:
-        """What a migration would do with the tags: with doubts it deletes none."""
-        if found.tags and found.doubts:
-            message = (
-                f"{counted(len(found.tags), 'vanished tag')} would not be deleted, because of what is not listed"
-            )
-            yield Finding(".", Remark.NOT_DELETED, message)
-            return
         for each in sorted(found.tags):
             message = f"{self._target.host}/{each} vanished at the source, and would be deleted ({each.digest})"
             yield Finding(each.path, Remark.TO_DELETE, message)
@@ -97,7 +96,7 @@ class VanishedCourse:
         self._log.note_all(each for each in found.doubts if each not in self._log.findings)
 
     def _check(self, found: Vanished) -> None:
-        if found.tags and found.is_other and not found.doubts:
+        if found.tags and found.is_other:
             raise TooManyVanishedError(OTHER_SOURCE)
         self._limits.check(len(found.tags), self._search.brought(self._repositories))
 
@@ -151,6 +150,12 @@ class VanishedCourse:
             if was_held or is_over:
                 return tags[done:], not is_over
         return [], True
+
+
+def _kept(found: Vanished, were_not: str) -> Iterator[Finding]:
+    if found.tags:
+        message = f"{counted(len(found.tags), 'vanished tag')} {were_not} deleted, because of what is not listed"
+        yield Finding(".", Remark.NOT_DELETED, message)
 
 
 def _not_deleted(tags: Collection[VanishedTag]) -> str:

@@ -220,7 +220,21 @@ def test_a_source_of_which_a_layout_is_only_hidden_is_not_said_to_be_another(wor
     world.brought("gone", "v1")
     hidden(world)
     world.course().begin({}, only_plan=only_plan)
-    assert world.found == [("there", "layout_hidden"), (".", "not_deleted")][: 1 + only_plan]
+    assert world.found == [("there", "layout_hidden"), (".", "not_deleted")]
+
+
+@pytest.mark.parametrize("only_plan", [True, False])
+def test_a_run_that_deletes_nothing_because_of_a_hidden_layout_is_not_refused_by_the_limits(
+    world: World, only_plan: bool
+) -> None:
+    world.brought("app", "goes", "too")
+    hidden(world)
+    course = world.course(DeletionLimits(1, 10))
+    course.begin({"app": "app"}, only_plan=only_plan)
+    assert world.found == [("there", "layout_hidden"), (".", "not_deleted")]
+    course.settle(complete=not only_plan)
+    assert world.found == [("there", "layout_hidden"), (".", "not_deleted")]
+    assert world.target.list_tags("app") == {"goes", "too"}
 
 
 def test_a_tag_that_comes_back_during_the_run_stays(world: World) -> None:
