@@ -12,7 +12,7 @@ from tasks.oci.errors import ContentNotFoundError, DamagedAtTargetError, Unexpec
 from tasks.stores.registry.head_requests import HeadRequests
 from tasks.stores.registry.oras_provider import read_refusal
 from tasks.stores.registry.registry_answers import error_of
-from tasks.stores.registry.registry_auth import repository_scope
+from tasks.stores.registry.scopes import repository_scope
 from tasks.stores.registry.transport.http_answers import StreamedAnswer, said_once
 from tasks.stores.resuming_stream import resuming
 from tasks.stores.verified_content import VerifiedContent
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.stores.registry.oras_provider import OrasProvider
-    from tasks.stores.registry.registry_auth import Scopes
     from tasks.stores.registry.request_retry import RequestRetry
+    from tasks.stores.registry.scopes import Scopes
     from tasks.stores.verified_content import ByteStream
 
 

@@ -28,7 +28,7 @@ from tasks.stores.hidden_secrets import LONGEST_SHOWN
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES, ChunkedUpload, completed_at
 from tasks.stores.registry.push_answers import opening_error_of
 from tasks.stores.registry.registry_answers import asks_for_fewer, error_of
-from tasks.stores.registry.registry_auth import repository_scope
+from tasks.stores.registry.scopes import repository_scope
 from tasks.stores.registry.transport.http_answers import said_once
 from tasks.stores.registry.transport.watched_connections import COMMITTED_BYTES_A_SECOND
 from tasks.stores.registry.upload_tries import MAY_NOT_KNOW, UploadTries
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import BlobContent, Buffer
     from tasks.stores.registry.oras_provider import OrasProvider
-    from tasks.stores.registry.registry_auth import Scopes
     from tasks.stores.registry.request_retry import RequestRetry
+    from tasks.stores.registry.scopes import Scopes
     from tasks.stores.registry.transport.http_answers import HttpAnswer
     from tasks.stores.registry.transport.http_pool import HttpPool
 

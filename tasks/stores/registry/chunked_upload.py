@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tasks.oci.digest import Digest
     from tasks.ports import BlobContent, Buffer
     from tasks.stores.registry.oras_provider import OrasProvider
-    from tasks.stores.registry.registry_auth import Scopes
+    from tasks.stores.registry.scopes import Scopes
     from tasks.stores.registry.transport.http_answers import HttpAnswer
     from tasks.stores.registry.upload_tries import UploadTries
 

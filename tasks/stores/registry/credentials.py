@@ -67,6 +67,11 @@ class Credentials:
             return cls(username, identity_token=secret)
         return cls(username, secret)
 
+    @property
+    def named(self) -> str:
+        """What messages call them."""
+        return f"the credentials of {self.place}" if self.place else "the credentials"
+
     def secrets(self) -> tuple[str, ...]:
         """What nobody may be shown, in each form in which it is sent."""
         return self.password, self.identity_token, self.basic().partition(" ")[2]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tasks.stores.registry.oras_provider import OrasProvider
-    from tasks.stores.registry.registry_auth import Scopes
     from tasks.stores.registry.request_retry import RequestRetry
+    from tasks.stores.registry.scopes import Scopes
     from tasks.stores.registry.transport.http_answers import HttpAnswer
 
 logger = logging.getLogger(__name__)

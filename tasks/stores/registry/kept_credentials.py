@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError, ConnectionFailedError
 from tasks.stores.hidden_secrets import remember
+from tasks.stores.registry.credentials import Credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.stores.registry.credentials import Credentials
-
+NONE_CONFIGURED = (
+    "none is configured; log in with docker or podman, or set LAYOUTLIFT_TARGET_USERNAME and "
+    "LAYOUTLIFT_TARGET_PASSWORD"
+)
 USED_SHARE = 0.8
 """Of the life of credentials or a token: a request that takes long must not outlive what it was sent with."""
 
@@ -25,7 +28,7 @@ class KeptCredentials:
         self._clock = clock
         self._lock = threading.Lock()
         self._has_found = False
-        self._place = ""
+        self._named = Credentials().named
         self._kept: tuple[Credentials, float] | None = None
 
     @property
@@ -41,7 +44,7 @@ class KeptCredentials:
     @property
     def named(self) -> str:
         """What messages call those that were found last."""
-        return f"the credentials of {self._place}" if self._place else "the credentials"
+        return self._named
 
     def forget(self) -> None:
         """Have them found anew when they are asked for next."""
@@ -73,7 +76,7 @@ class KeptCredentials:
                 raise
             raise ConnectionFailedError(str(error)) from None
         self._has_found = found is not None
-        self._place = "" if found is None else found.place
+        self._named = (found or Credentials()).named
         for secret in () if found is None else found.secrets():
             remember(secret)  # some registries repeat it in words of their own
         return found

@@ -23,15 +23,17 @@ from tasks.oci.errors import (
     RegistryError,
 )
 from tasks.stores.hidden_secrets import redacted
+from tasks.stores.registry.kept_credentials import NONE_CONFIGURED
 from tasks.stores.registry.registry_answers import MAX_REFUSAL_SIZE, describe, error_of, says_expired
-from tasks.stores.registry.registry_auth import NONE_CONFIGURED, scopes_after
+from tasks.stores.registry.scopes import scopes_after
 from tasks.stores.registry.transport.http_answers import MAX_ANSWER_SIZE, HttpAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tasks.oci.digest import Digest
-    from tasks.stores.registry.registry_auth import Authorizer, Scopes
+    from tasks.stores.registry.registry_auth import Authorizer
+    from tasks.stores.registry.scopes import Scopes
     from tasks.stores.registry.transport.http_answers import StreamedAnswer
     from tasks.stores.registry.transport.http_pool import HttpPool
     from tasks.stores.registry.transport.request_writing import Body

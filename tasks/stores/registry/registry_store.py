@@ -32,8 +32,8 @@ from tasks.stores.registry.blob_upload import BlobUpload
 from tasks.stores.registry.head_requests import HeadRequests
 from tasks.stores.registry.push_answers import manifest_error_of
 from tasks.stores.registry.registry_answers import check_api, deletion_of, error_codes, error_of
-from tasks.stores.registry.registry_auth import Scopes, repository_scope
 from tasks.stores.registry.registry_lists import digests_of, is_index, read_pages, says_no_list
+from tasks.stores.registry.scopes import Scopes, repository_scope
 from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
 
 if TYPE_CHECKING:

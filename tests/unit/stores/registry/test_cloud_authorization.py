@@ -10,8 +10,9 @@ import pytest
 
 from tasks.oci.digest import Digest
 from tasks.stores.registry.credentials import Credentials, find_credentials
-from tasks.stores.registry.registry_auth import Authorizer, scopes_after
+from tasks.stores.registry.registry_auth import Authorizer
 from tasks.stores.registry.registry_store import RegistryStore
+from tasks.stores.registry.scopes import scopes_after
 from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 

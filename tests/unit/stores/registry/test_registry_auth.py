@@ -32,8 +32,9 @@ from tasks.ports import RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stores.registry.challenges import MOST_OTHERS, Challenge, KeptChallenges, parse_challenges
 from tasks.stores.registry.credentials import Credentials
-from tasks.stores.registry.registry_auth import MOST_TOKENS, Authorizer, repository_scope
+from tasks.stores.registry.registry_auth import MOST_TOKENS, Authorizer
 from tasks.stores.registry.registry_store import RegistryStore
+from tasks.stores.registry.scopes import repository_scope
 from tasks.stores.registry.transport.http_answers import HttpAnswer
 from tasks.stores.registry.transport.http_pool import HttpPool
 from tests.support.counting_lock import CountingLock
