@@ -12,7 +12,8 @@ case "${2-} ${3-} ${PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR-}" in
 esac
 
 # Otherwise it ends without a word to its run, and a worker that is told to end kills the runs that are at work. So the
-# runs are told first, and end in order within 30 s; what stops the container has to wait for that.
+# runs are told first, and end in order within 10 s, and a second more for each 10,000 tags; what stops the container
+# has to wait for that.
 end_runs_first() {
   trap '' TERM INT
   prefect=${!-}

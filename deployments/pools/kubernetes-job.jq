@@ -1,6 +1,6 @@
 # Makes of Prefect's own template for Kubernetes jobs one whose jobs have two Secrets, which it has no variables for:
 # the registry's login as a file, for DOCKER_CONFIG, and keys of a bucket, where there are any, in the environment.
-# And one whose runs have the 30 s to end in that they may take, and more: Kubernetes' own time is those 30 s.
+# And one whose runs have the 30 s to end in that Prefect gives them, and more: Kubernetes' own time is those 30 s.
 .job_configuration.job_manifest.spec.template.spec |= (
   .volumes = [{
     name: "credentials",

@@ -24,7 +24,8 @@ CLONE = Path(__file__).resolve().parents[2]
 DEPLOYMENTS = Path("deployments", "prefect.yaml")
 AUTOMATIONS = Path("deployments", "automations.yaml")
 POOL = "layoutlift"
-RUN_ENDS_WITHIN_SECONDS = 30.0
+RUN_ENDS_WITHIN_SECONDS = 600.0
+"""Ten, and one more for each 10,000 tags, of which a report is written; a run of 5,000,000 needs most of it."""
 RUNS_AT_ONCE = 10
 """As many as a server on SQLite bears: what schedules missed while no worker ran begins at once."""
 PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "8"}

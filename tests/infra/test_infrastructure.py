@@ -17,12 +17,14 @@ import promql_parser
 import pytest
 import yaml
 
+from flows.course.stopping import LAST_RESORT_SECONDS, REPORTED_A_SECOND
 from flows.server.server_process import server_environment
 from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS, RUNS_AT_ONCE
 from infra.real_parts import find_tool
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.report_rows import totals_json
 from tasks.operations.reports.run_metrics import RunMoment, run_metrics
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS
 from tasks.stores.state.state_directory import default_state_root
 from tests.support.real_parts import Cli, skipped_where_unavailable
 
@@ -30,7 +32,6 @@ ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 DOCKERFILES = sorted(INFRA.glob("Dockerfile*"))
 MANIFESTS = sorted((INFRA / "kubernetes").glob("*.yaml"))
-KUBERNETES_JOB = ROOT / "deployments" / "pools" / "kubernetes-job.jq"
 UNITS = sorted(path for path in (INFRA / "systemd").iterdir() if path.suffix in {".service", ".timer"})
 KUBERNETES = "1.31"
 SECRETS = {"POSTGRES_PASSWORD": "one", "S3_ACCESS_KEY": "two", "S3_SECRET_KEY": "three"}
@@ -518,17 +519,27 @@ def test_a_run_s_container_ends_as_the_run_does(tmp_path: Path, code: int) -> No
     assert subprocess.run(command, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False).returncode == code
 
 
-def test_who_stops_a_worker_waits_until_its_runs_have_ended() -> None:
+def test_who_stops_a_run_waits_until_it_has_ended_and_told_of_all_its_tags() -> None:
     compose = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]["worker"]
-    pod = yaml.safe_load_all((INFRA / "kubernetes" / "worker.yaml").read_text())
-    (spec,) = [each["spec"]["template"]["spec"] for each in pod if each["kind"] == "Deployment"]
-    (job,) = re.findall(r"\.terminationGracePeriodSeconds = (\d+)", KUBERNETES_JOB.read_text())
-    pods_wait = [spec["terminationGracePeriodSeconds"], int(job)]
-    waits = [int(compose["stop_grace_period"].removesuffix("s")), *pods_wait]
-    assert min(waits) > RUN_ENDS_WITHIN_SECONDS
-    (worker,) = spec["containers"]
+    specs = [spec for path in MANIFESTS for spec in pods(path)]
+    units = [setting(f"layoutlift-{name}.service", "TimeoutStopSec") for name in ("worker", "migrate")]
+    waits = [int(compose["stop_grace_period"].removesuffix("s")), *(int(seconds) for (seconds,) in units)]
+    waits += [spec["terminationGracePeriodSeconds"] for spec in specs]
+    assert len(waits) == 7
+    assert min(waits) >= RUN_ENDS_WITHIN_SECONDS > LAST_RESORT_SECONDS + 5_000_000 / REPORTED_A_SECOND
+    (worker,) = next(pods(INFRA / "kubernetes" / "worker.yaml"))["containers"]
     assert "command" not in worker, "in Kubernetes, that takes the place of the image's entrypoint"
     assert "entrypoint" not in compose
+
+
+@pytest.mark.parametrize("path", [path for path in MANIFESTS if path.name.startswith("cronjob")], ids=names)
+def test_what_a_drained_node_ended_is_begun_again_when_its_lock_has_ended(path: Path) -> None:
+    (job,) = [each["spec"]["jobTemplate"]["spec"] for each in objects(path) if each["kind"] == "CronJob"]
+    (rule,) = job["podFailurePolicy"]["rules"]
+    assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    (lift,) = job["template"]["spec"]["containers"]
+    (minutes,) = [each.partition("=")[2] for each in lift["args"] if each.startswith("--lock-timeout=")]
+    assert int(minutes.removesuffix("m")) * 60 > EXPIRY_SECONDS
 
 
 def test_no_worker_begins_more_runs_at_once_than_a_server_on_sqlite_bears() -> None:

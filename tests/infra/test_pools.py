@@ -6,11 +6,11 @@ from pathlib import Path
 import prefect
 import yaml
 
-from infra.operations.desk import RUN_ENDS_WITHIN_SECONDS
 from infra.real_parts import find_tool
 from tests.support.real_parts import Cli, skipped_where_unavailable
 
 POOLS = Path(__file__).parents[2] / "deployments" / "pools"
+PREFECT_KILLS_AFTER_SECONDS = 30
 METADATA = Path(prefect.__file__).parent / "server/api/collections_data/views/aggregate-worker-metadata.json"
 """Prefect's own templates, which `prefect work-pool get-default-base-job-template` prints."""
 
@@ -30,5 +30,5 @@ def test_kubernetes_jobs_have_the_login_where_the_deployments_look_for_it_and_ti
     found = {each["work_pool"]["job_variables"]["env"]["DOCKER_CONFIG"] for each in deployments}
     assert found == {mount["mountPath"]}
     assert container.pop("envFrom") == [{"secretRef": {"name": "bucket-keys", "optional": True}}]
-    assert pod.pop("terminationGracePeriodSeconds") > RUN_ENDS_WITHIN_SECONDS
+    assert pod.pop("terminationGracePeriodSeconds") > PREFECT_KILLS_AFTER_SECONDS
     assert changed == template, "all else is Prefect's"
