@@ -12,6 +12,7 @@ from tasks.operations.copying.losses import Losses
 from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
+from tasks.operations.copying.repository_preparation import new_may_be_public
 from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.referrers.referrer_lists import ReferrerLists
@@ -101,7 +102,9 @@ class Works:
             if units:
                 self.preparation.prepare(repository)
             noted = NotedTags(self.ledger, repository, inventory.path, policy)
-            work = CopyWork(tools, inventory, noted, self._planner(target, tools.whole_source, noted))
+            planner = self._planner(target, tools.whole_source, noted)
+            announced = new_may_be_public(inventory.path, repository, planner, target.profile) if units else ()
+            work = CopyWork(tools, inventory, noted, planner, announced=announced)
             return RememberedWork(work, repository, self.ledger, settings, selection)
 
         return begin
@@ -114,7 +117,8 @@ class Works:
             noted = NotedTags(self.ledger, repository, inventory.path, self.policy)
             planner = self._planner(target, self.source, noted)
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
-            announced = self.preparation.announce(inventory.path, repository) if units else ()
+            told = new_may_be_public(inventory.path, repository, planner, target.profile)
+            announced = (*self.preparation.announce(inventory.path, repository), *told) if units else ()
             work = PlanWork(
                 inventory,
                 graph,

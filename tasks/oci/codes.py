@@ -42,6 +42,7 @@ class Remark(StrEnum):
     TO_CREATE = "to_create"
     REFERRERS_TO_COPY = "referrers_to_copy"
     REFERRERS_COPIED = "referrers_copied"
+    NEW_MAY_BE_PUBLIC = "new_may_be_public"
     UNTAGGED_MAY_GO = "untagged_may_go"
     TO_OVERWRITE = "to_overwrite"
     TAG_OVERWRITTEN = "tag_overwritten"

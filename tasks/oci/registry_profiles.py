@@ -5,7 +5,7 @@ owner documents it; what is not known of a registry is left to its own answer. S
 the service models of Amazon ECR and ECR Public, and "Amazon ECR service quotas"; GitHub, "Working with the Container
 registry"; Google, "Repository and image names"; Azure, "Container Registry service tiers"; Harbor, "Working with
 projects"; Quay's configuration schema and source; GitLab, "Container registry", naming convention, and "Delete
-container images"; Docker Hub, "Repositories".
+container images"; Docker Hub, "Repositories" and "Settings".
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class RegistryProfile:
     Sizes are in bytes, lengths in characters. `form` shows the parts that a repository's name must have, and
     `names_told` says what else `names` wants of it, where that is more than a length; `largest_blob` None means that
     no limit is known. `no_repository` are the codes of the 404 for tags of a repository that is not there.
-    `keeps_untagged` says that a manifest stays until somebody deletes it, and `lists_lag` how many seconds old a list
-    of tags may be.
+    `keeps_untagged` says that a manifest stays until somebody deletes it, `new_are_public` that everybody may read a
+    repository that a push makes, unless its owner changed that, and `lists_lag` how many seconds old a list of tags
+    may be.
     """
 
     kind: RegistryKind
@@ -72,6 +73,7 @@ class RegistryProfile:
     refused_types: frozenset[str] = frozenset()
     no_repository: frozenset[str] = frozenset({"NAME_UNKNOWN"})
     keeps_untagged: bool = True
+    new_are_public: bool = False
     lists_lag: float = 0.0
 
     def asked_at(self, host: str) -> str:
@@ -203,6 +205,7 @@ PROFILES = (
         longest_name=255,
         default_namespace="library",
         api_host="registry-1.docker.io",
+        new_are_public=True,
     ),
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.ledger.ledger import Ledger
-from tasks.oci.registry_profiles import GENERIC
+from tasks.oci.registry_profiles import GENERIC, RegistryKind, RegistryProfile, profile_of
 from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.chosen_tags import plan_selection
 from tasks.operations.choosing.newest import Newest, NewestBy
@@ -38,7 +38,7 @@ OPTIONS = RunOptions("/source", None, since_last=True)
 
 
 class Target(MemoryTarget):
-    profile = GENERIC
+    profile: RegistryProfile = GENERIC
 
 
 class Runs:
@@ -173,6 +173,24 @@ def test_a_repository_is_made_only_for_what_is_brought(runs: Runs) -> None:
     assert begun("plan", units) == ([], ["app"])
 
 
+def test_a_repository_that_a_push_makes_for_everybody_to_read_is_named_before_and_then_no_more(runs: Runs) -> None:
+    inventory, options = enumerate_repository(runs.source, "app"), replace(OPTIONS, since_last=False)
+    units = units_of(inventory, inventory.tags, OPTIONS.policy)
+
+    def said(kind: str, chosen: Sequence[Unit] = units) -> list[str]:
+        work = getattr(runs.works(options), kind)(runs.target)(inventory, "app", chosen)
+        for unit in chosen:
+            work.execute(unit)
+        return [finding.code for finding in work.finish()]
+
+    assert said("plan") == []
+    runs.target.profile = profile_of(RegistryKind.DOCKER_HUB, "")
+    assert said("plan", ()) == said("migrate", ()) == []
+    assert said("plan") == said("migrate") == ["new_may_be_public"]
+    assert not runs.asks_target(OPTIONS, inventory, "app"), "the layout is done all the same"
+    assert said("plan") == said("migrate") == []
+
+
 RATE = 10_000.0
 LAYER = b"x" * 100_000
 NOT_PREPARED: Any = SimpleNamespace(prepare=lambda _: None, state=lambda _: MADE_BY_A_PUSH)
@@ -229,7 +247,7 @@ def seconds(root: Path, clock: Clock, target: MemoryTarget, kind: str, pace: Pac
 @pytest.fixture
 def filled(root: Path, clock: Clock) -> MemoryTarget:
     target = MemoryTarget()
-    target.profile = SimpleNamespace(lists_lag=0.0)  # type: ignore[attr-defined]
+    target.profile = GENERIC  # type: ignore[attr-defined]
     seconds(root, clock, target, "migrate", Pace(None, clock), Depth.MANIFEST)
     return target
 
@@ -245,7 +263,7 @@ def test_what_is_read_to_prove_it_passes_no_faster_than_the_rate(
 
 def test_a_migration_that_reads_back_what_it_sent_does_both_within_the_rate(root: Path, clock: Clock) -> None:
     target: Any = MemoryTarget()
-    target.profile = SimpleNamespace(lists_lag=0.0)
+    target.profile = GENERIC
     took = seconds(root, clock, target, "migrate", Pace(RATE, clock), Depth.CONTENT)
     assert took == pytest.approx(2 * len(LAYER) / RATE, rel=0.1)
 

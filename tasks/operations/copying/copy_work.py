@@ -28,7 +28,7 @@ from tasks.operations.work.planning import TagAction, TagPlan
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tasks.operations.copying.copy_graph import Copied
     from tasks.operations.copying.copy_tools import CopyTools
@@ -74,7 +74,13 @@ class CopyWork(RepositoryWork):
     """Copies the units of the repository of which `noted` tells, as `planner` decides on its tags."""
 
     def __init__(
-        self, tools: CopyTools, inventory: RepositoryInventory, noted: NotedTags, planner: TagPlanner
+        self,
+        tools: CopyTools,
+        inventory: RepositoryInventory,
+        noted: NotedTags,
+        planner: TagPlanner,
+        *,
+        announced: Iterable[Finding] = (),
     ) -> None:
         repository, policy = noted.repository, noted.policy
         super().__init__(inventory, f"{tools.target.host}/{repository}")
@@ -86,7 +92,7 @@ class CopyWork(RepositoryWork):
         self._taken = frozenset(e.tag for e in inventory.tags) if policy.backup_tag is not None else frozenset()
         self._noted = noted
         self._planner = planner
-        is_new = planner.is_new  # asked before anything is noted as begun
+        is_new, self._announced = planner.is_new, tuple(announced)  # asked before anything is noted as begun
         deep = policy.depth is Depth.CONTENT
         self._copier = RepositoryCopy(
             tools, inventory, repository, new=is_new, referrers=policy.referrers, opened=deep
@@ -111,7 +117,7 @@ class CopyWork(RepositoryWork):
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
         brought = referrers_copied(self.inventory.path, self._copier.referrers.brought)
-        return [*self._copier.findings, *self._overwritten.findings, *brought]
+        return [*self._announced, *self._copier.findings, *self._overwritten.findings, *brought]
 
     def finish(self) -> list[Finding]:
         """See `RepositoryWork.finish`."""

@@ -10,6 +10,10 @@ from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.oci.registry_profiles import RegistryProfile
+    from tasks.operations.copying.tag_planner import TagPlanner
     from tasks.registry_ports import RepositoryKeeper, RepositoryState
 
 
@@ -59,3 +63,13 @@ class Preparation:
             RegistryError: the registry does not say.
         """
         return MADE_BY_A_PUSH if self.keeper is None else self.keeper.state(repository)
+
+
+def new_may_be_public(path: str, repository: str, planner: TagPlanner, profile: RegistryProfile) -> Iterator[Finding]:
+    """What is said where the push may show to everybody what is in the layout at `path`."""
+    if profile.new_are_public and planner.is_new:
+        message = (
+            f"{repository} has no tags there yet: if {profile.title} does not have it, the push makes it, "
+            "and everybody may read it, unless its namespace has new ones private"
+        )
+        yield Finding(path, Remark.NEW_MAY_BE_PUBLIC, message)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.selection import Selection
     from tasks.operations.reports.results import RepositoryInventory, TagResult
 
-_DONE_BESIDES = frozenset({Remark.TAG_OVERWRITTEN, Remark.REFERRERS_COPIED})
-"""What says that more was done than tags were copied, and nothing of what is not there."""
+_DONE_BESIDES = frozenset({Remark.TAG_OVERWRITTEN, Remark.REFERRERS_COPIED, Remark.NEW_MAY_BE_PUBLIC})
+"""What says that more was done than tags were copied, or how, and nothing of what is not there."""
 
 
 @dataclass(frozen=True, slots=True)

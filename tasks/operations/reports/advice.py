@@ -126,6 +126,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "unlock it (az acr repository update --write-enabled true).",
         "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
         "to_create": "Nothing to do: the migration makes it.",
+        "new_may_be_public": "Look at the namespace's privacy for new repositories, or make private ones before; "
+        "nothing to do where that was done, or everybody may read them.",
         "referrers_to_copy": "Nothing to do: the migration brings them.",
         "referrers_copied": "Nothing to do: they came to what is up to date.",
         "untagged_may_go": "Have it come by a tag: list that in place of the digest, or give it one at the source "
