@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
+BEHIND = re.compile(r"^(?:export )?[A-Z_]+=\S+ +#.*", re.MULTILINE)
+"""A comment behind a variable's value: in a file for systemd it would be a part of that."""
 NO_COMMANDS = {"layoutlift source", "layoutlift target", "layoutlift COMMAND --help"}
 """Two kinds of blocks, as the dashboard calls them, and what stands for every command."""
 
@@ -51,6 +53,11 @@ def test_a_page_shows_commands_and_options_that_there_are(page: Path) -> None:
 def test_a_page_names_make_targets_that_there_are(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {line.split()[1] for line in lines_of(page.read_text(), "make")} <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_has_no_comments_behind_what_is_copied(page: Path) -> None:
+    assert [line for block in BLOCK.findall(page.read_text()) for line in BEHIND.findall(block)] == []
 
 
 def test_what_no_command_knows_would_be_seen() -> None:
