@@ -13,9 +13,12 @@ from flows.cli import main
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 BLOCK = re.compile(r"^```(?:sh|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`\n]+)`")
-BEHIND = re.compile(r"^(?:export )?[A-Z_]+=\S+ +#.*", re.MULTILINE)
-"""A comment behind a variable's value: in a file for systemd it would be a part of that."""
+BEHIND = re.compile(r"^[^#\n]*\S +#.*$", re.MULTILINE)
+"""A comment behind a command, which zsh hands to it, or behind a variable's value, where systemd does so."""
+UNCLEAN = re.compile(r"^#(?! [\w ,.:/-]+$).*$", re.MULTILINE)
+"""A comment of whose line zsh, which takes it for a command, would do more than say that there is none."""
 NO_COMMANDS = {"layoutlift source", "layoutlift target", "layoutlift COMMAND --help"}
 """Two kinds of blocks, as the dashboard calls them, and what stands for every command."""
 
@@ -56,8 +59,9 @@ def test_a_page_names_make_targets_that_there_are(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_has_no_comments_behind_what_is_copied(page: Path) -> None:
-    assert [line for block in BLOCK.findall(page.read_text()) for line in BEHIND.findall(block)] == []
+def test_a_page_has_no_comments_that_harm_where_commands_are_copied(page: Path) -> None:
+    blocks = SHELL.findall(page.read_text())
+    assert [line for block in blocks for wrong in (BEHIND, UNCLEAN) for line in wrong.findall(block)] == []
 
 
 def test_what_no_command_knows_would_be_seen() -> None:
