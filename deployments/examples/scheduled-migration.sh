@@ -6,7 +6,8 @@
 # Needs no Prefect server. Credentials: what `docker login` stored for this user, or LAYOUTLIFT_TARGET_USERNAME
 # and LAYOUTLIFT_TARGET_PASSWORD. Further options for both steps, such as --plain-http, may follow. What only migrate
 # knows is told it by its variable, such as LAYOUTLIFT_LIMIT_RATE=50M or LAYOUTLIFT_SINCE_LAST=1. Not --metrics, nor
-# its variable: the file of the second step would replace that of the first.
+# its variable: the file of the second step would replace that of the first. Nor LAYOUTLIFT_ON_CONFLICT=skip, as the
+# second step names what the first has left: --exclude leaves it out of both.
 # Each day's reports go to LAYOUTLIFT_REPORTS; what is older than 90 days is removed there once a later one has come.
 set -uo pipefail
 

@@ -64,6 +64,23 @@ def test_skip_leaves_it_and_is_no_problem(
     ended = layoutlift.migrate(tmp_path, target, "--on-conflict", "skip")
     assert ended.outcomes == {"app:v1": "conflict_skipped", "app:v2": "copied"}
     assert repository.digest("v1") == theirs
+    assert layoutlift.verify(tmp_path, target, code=1).outcomes["app:v1"] == "different_at_target"
+
+
+def test_what_stays_the_targets_is_left_out_of_all_commands_by_its_name(
+    layoutlift: Layoutlift, target: str, repository: RepositoryView, tmp_path: Path
+) -> None:
+    write(tmp_path / "source")
+    repository.push_image("v1")
+    but = ("--exclude", "app:v1")
+    for command in (layoutlift.migrate, layoutlift.verify):
+        ended = command(tmp_path / "source", target, *but)
+        assert set(ended.outcomes) == {"app:v2"}
+        assert ended.findings == set()
+    output = tmp_path / "map.csv"
+    layoutlift("cutover", tmp_path / "source", target, "--plain-http", *but, "--output", output)
+    assert "app:v2" in output.read_text()
+    assert "app:v1" not in output.read_text()
 
 
 def test_fail_changes_nothing_at_all(

@@ -20,7 +20,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "refused": "Nothing was changed. Read which rule said no, and change the order or the policy.",
         "lock_held": "Wait until the other run has ended, as migrate --lock-timeout 1h does; "
         "the lock of a run that died ends within a minute.",
-        "conflicts": "Look at the tags named; then choose --on-conflict overwrite or skip.",
+        "conflicts": "Look at the tags named; then choose --on-conflict overwrite, or leave them out, of verify and "
+        "cutover too, with --exclude.",
         "state": "Make room for the state, make it writable, or see that its bucket answers; then run again.",
         "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
@@ -119,8 +120,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "tag_taken": "Nothing to do, if the new content is meant; else point the tag at the old digest again.",
         # the target's answers
         "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
-        "--on-conflict overwrite or skip, or --rename.",
-        "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked.",
+        "--on-conflict overwrite or --rename, or leave it out, of verify and cutover too, with --exclude.",
+        "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked; verify and "
+        "cutover name it, unless --exclude leaves it out.",
         "unsupported_digest": "Push the tag again with a tool that names manifests by sha256, as oras does.",
         "immutable_tag": "Set the target's repository to mutable tags, or give the new content a new tag; at Azure, "
         "unlock it (az acr repository update --write-enabled true).",
@@ -158,7 +160,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "or the source's copy is wrong: mend that first, and remove nothing. Else the target's own copy is damaged, "
         "and most registries keep what they have under a digest: have the blob removed there (its file, or by a "
         "garbage collection), then run migrate --prove-again --depth blobs.",
-        "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave it.",
+        "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave the "
+        "tag out of both with --exclude.",
         "extra_at_target": "Nothing to do, if it vanished at the source, others push to the target, or --backup-tag "
         "keeps there what was overwritten (tag_overwritten of that run); else see who did, and delete it there.",
         "authentication": "Log in to the target again (docker login), or correct the user name and password.",
