@@ -1,4 +1,4 @@
-"""The example for cron says what keeps it from beginning."""
+"""The examples of scripts say what keeps them from beginning, and keep what later runs need."""
 
 import os
 import subprocess
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[3] / "deployments" / "examples" / "scheduled-migration.sh"
+EXAMPLES = Path(__file__).parents[3] / "deployments" / "examples"
+SCRIPT = EXAMPLES / "scheduled-migration.sh"
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,22 @@ def test_reports_of_the_script_are_kept_for_90_days_and_nothing_else_goes(tmp_pa
 
     assert run(ended="2") == {*old, *others}, "no later one is there"
     assert run(ended="0") == set(others)
+
+
+def test_the_step_for_ci_has_all_commands_keep_their_ledger_where_it_was_told(tmp_path: Path) -> None:
+    """On a machine that is new each time, a tag that an earlier run brought and that has moved would be refused."""
+    (tmp_path / "layoutlift").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "layoutlift").chmod(0o755)
+    given = {"SOURCE_DIRECTORY": "/s", "REGISTRY": "r", "REGISTRY_USER": "u", "REGISTRY_PASSWORD": "p"}
+
+    def run(**more: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **given, **more}
+        return subprocess.run(
+            ["sh", EXAMPLES / "ci-step.sh"], env=environment, capture_output=True, text=True, check=False
+        )
+
+    without = run()
+    assert (without.returncode != 0, without.stdout, "STATE" in without.stderr) == (True, "", True)
+    lines = run(STATE="s3://state").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["plan", "migrate"]
+    assert all("--state s3://state" in line for line in lines)
