@@ -216,18 +216,18 @@ def _with_variables(said: str) -> str:
 
 
 def logs_in(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options from which `take_credentials` takes a login to the target."""
+    """Give a command the options from which `take_credentials` takes a login to the registry."""
     for option in (
         click.option(
             "--password-stdin",
             is_flag=True,
-            help="Read the target's password from standard input; else LAYOUTLIFT_TARGET_PASSWORD has it",
+            help="Read the registry's password from standard input; else LAYOUTLIFT_TARGET_PASSWORD has it",
         ),
         click.option(
             "--username",
             envvar="LAYOUTLIFT_TARGET_USERNAME",
             metavar="NAME",
-            help="User name at the target; without it, what docker login stored counts",
+            help="User name at the registry; without it, what docker login stored counts",
         ),
     ):
         command = option(command)

@@ -24,7 +24,7 @@ GATE = "Registry that must hold whatever goes, as host[:port][/prefix]"
 GateTarget = Annotated[
     str | None,
     Field(
-        description=f"{GATE}, or for the flow block:NAME; else the policy's target",
+        description=f"{GATE}; else the policy's target",
         json_schema_extra=p.ADDRESS_FORM,
     ),
     AfterValidator(lambda text: text if text is None or block_name(text) else checks.check_address(text)),
@@ -141,7 +141,7 @@ class CleanupParameters(SourceParameters, ApplyParameters):
     """Parameters of the flow `cleanup`: to plan, to ask, and to apply that very plan."""
 
     policy: PolicyPath
-    gate: GateTarget = None
+    gate: Annotated[GateTarget, Field(description=f"{GATE}, or block:NAME; else the policy's target")] = None
     auto_apply: AutoApply = False
     approval_within: ApprovalWithin = "6d"
     state: PlansFolder = None

@@ -13,6 +13,10 @@ HEADINGS = {
         *("quick", "paths", "without", "paths_file", "path_bucket", "path_mount", "mount_option", "registry"),
         *("sizes", "multis", "content", "repeats", "pause", "keep_page_cache", "uncounted"),
     ),
+    "What to do": (
+        *("policy", "gate", "source", "keep_referrers", "marked", "applies", "i_am_the_only_writer"),
+        *("max_tags", "max_percent", "min_tags_left", "max_bytes"),
+    ),
     "What to take": (
         *("changed", "include", "exclude", "tags_from", "newest", "order_by"),
         *("newer_than", "older_than"),

@@ -32,6 +32,22 @@ def test_options_stand_below_their_heading_in_its_order() -> None:
     assert list(shown) == [heading for heading in HEADINGS if heading in shown]
 
 
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [
+        ("cleanup plan", ["policy", "gate"]),
+        ("cleanup apply", ["i_am_the_only_writer", "max_tags"]),
+        ("cleanup undo", ["source", "i_am_the_only_writer"]),
+        ("delete", ["gate", "keep_referrers", "applies", "i_am_the_only_writer"]),
+        ("recover", ["marked", "applies", "i_am_the_only_writer"]),
+    ],
+)
+def test_what_a_command_is_told_to_do_stands_before_what_it_has_besides(command: str, first: list[str]) -> None:
+    (shown,) = headings_of(*command.split()).values()
+    assert shown[: len(first)] == first
+    assert shown[-1] == "debug"
+
+
 def test_help_shows_the_headings() -> None:
     lines = CliRunner().invoke(main, ["migrate", "--help"]).output.splitlines()
     assert [line.removesuffix(":") for line in lines if line and line[0] != " "][1:] == list(headings_of("migrate"))
@@ -41,7 +57,9 @@ def test_a_command_of_few_options_has_one_list() -> None:
     assert list(headings_of("ls")) == ["Options"]
 
 
-@pytest.mark.parametrize("command", ["ls", "check", "plan", "migrate", "verify", "cutover", "benchmark run"])
+@pytest.mark.parametrize(
+    "command", ["ls", "check", "plan", "migrate", "verify", "cutover", "benchmark run", "cleanup plan", "delete"]
+)
 def test_every_option_has_its_place(command: str) -> None:
     named = {name for names in HEADINGS.values() for name in names}
     shown = [name for names in headings_of(*command.split()).values() for name in names]
