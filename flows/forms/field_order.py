@@ -20,9 +20,9 @@ HEADINGS = {
     "What to take": (
         *("changed", "include", "exclude", "tags_from", "newest", "order_by"),
         *("newer_than", "older_than"),
-        *("untagged", "exclude_referrers"),
+        *("untagged", "exclude_referrers", "split_by_name"),
     ),
-    "Names at the target": ("split_by_name", "rename", "flatten", "strict_names"),
+    "Names at the target": ("rename", "flatten", "strict_names"),
     "What the target has already": (
         *("on_conflict", "backup_tag", "since_last", "prove_again"),
         *("delete_vanished", "delete_max_tags", "delete_max_percent"),

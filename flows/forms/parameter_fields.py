@@ -175,7 +175,7 @@ DeleteMaxPercent = Annotated[
 State = Annotated[
     str | None,
     Field(
-        description="Folder, or s3://bucket[/prefix], for the ledger and lock of this pair of source and target; "
+        description="Folder, or s3://bucket[/prefix], for what runs note, such as the ledger, and their reports; "
         "else below $XDG_STATE_HOME or ~/.local/state",
         json_schema_extra=PLACE_FORM,
     ),

@@ -28,8 +28,13 @@ def headings_of(*command: str) -> dict[str, list[str]]:
 
 def test_options_stand_below_their_heading_in_its_order() -> None:
     shown = headings_of("migrate")
-    assert shown["Names at the target"] == ["split_by_name", "rename", "flatten", "strict_names"]
+    assert shown["Names at the target"] == ["rename", "flatten", "strict_names"]
     assert list(shown) == [heading for heading in HEADINGS if heading in shown]
+
+
+@pytest.mark.parametrize("command", ["check", "zot check"])
+def test_a_command_without_a_target_has_no_heading_of_one(command: str) -> None:
+    assert not [heading for heading in headings_of(*command.split()) if "target" in heading]
 
 
 @pytest.mark.parametrize(
