@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tasks.ledger.ledger_memory import LedgerMemory
@@ -15,7 +17,7 @@ from tasks.stores.state.state_errors import as_state_error, state_error
 from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tasks.ledger.ledger_memory import LedgerPart
@@ -25,6 +27,8 @@ IDLE_SECONDS = 600.0
 _COMPACTED = "compacted.jsonl"
 _GUARD = "compaction.guard"
 _READ_ATTEMPTS = 5
+
+logger = logging.getLogger(__name__)
 
 
 class LedgerFolder:
@@ -121,36 +125,57 @@ def _files_by_age(folder: Path) -> list[Path]:
 
 
 def _compact_if_many(folder: Path) -> None:
-    """Make one file of old ones; where that fails or another process is at it, they stay as they are."""
-    with contextlib.suppress(OSError):
+    """Make one file of old ones; where another process is at it or that fails, which is said, they stay."""
+    try:
         if len(_files_by_age(folder)) <= MOST_FILES:
             return
-        guard = os.open(folder / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _compact(folder, [path for path in _files_by_age(folder) if _is_idle(path)])
-        finally:
-            os.close(guard)
+        with _held_alone(folder / _GUARD, os.O_CREAT):
+            _compact(folder, list(takewhile(_is_idle, _files_by_age(folder))))
+    except (BlockingIOError, FileNotFoundError):
+        return
+    except OSError as error:
+        reason = error.strerror or error
+        logger.warning("the files of the ledger in %s are not made one for now: %s", folder, reason)
 
 
-def _compact(folder: Path, old: list[Path]) -> None:
+def _compact(folder: Path, oldest: list[Path]) -> None:
+    """Make one of the files that all others come after: what they say is read first from now on."""
+    if not oldest:
+        return
     with whole_or_not_at_all(folder / _COMPACTED) as out:
-        for line in _read_files([folder / _COMPACTED, *old]).lines():
+        for line in _read_files([folder / _COMPACTED, *oldest]).lines():
             out.write(json_line(line))
-    for path in old:
+    for path in oldest:
         path.unlink(missing_ok=True)
 
 
 def _is_idle(path: Path) -> bool:
-    """Whether no run writes to a file: none holds it (as this host sees it), and it is older than ten minutes.
-
-    It is opened for writing, because NFS gives an exclusive lock on nothing else.
-    """
+    """Whether no run writes to a file: none holds it (as this host sees it), and it is older than ten minutes."""
     if time.time() - path.stat().st_mtime < IDLE_SECONDS:
         return False
     try:
-        with path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        with _held_alone(path):
+            return True
+    except BlockingIOError:
         return False
-    return True
+
+
+@contextlib.contextmanager
+def _held_alone(path: Path, flags: int = 0) -> Iterator[None]:
+    """Hold a file that nobody else holds.
+
+    It is opened for writing, because NFS gives an exclusive lock on nothing else; another user's may only be read.
+
+    Raises:
+        BlockingIOError: somebody else does.
+        OSError: it can't be opened, or the file system has no locks.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o666)
+    except PermissionError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

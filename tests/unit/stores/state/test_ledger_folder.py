@@ -546,11 +546,72 @@ def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
         patch.setattr(ledger_folder, "MOST_FILES", 1000)
         many_runs(tmp_path)
         note(tmp_path, "new", tag="new")
-    with (tmp_path / "ledger-r03.jsonl").open("rb") as in_use:
+    with (tmp_path / "ledger-r23.jsonl").open("rb") as in_use:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         before = written(tmp_path)
-    assert sorted(path.name for path in tmp_path.glob("ledger-*")) == ["ledger-new.jsonl", "ledger-r03.jsonl"]
+    left = ["ledger-new.jsonl", "ledger-r23.jsonl", "ledger-r24.jsonl"]
+    assert sorted(path.name for path in tmp_path.glob("ledger-*")) == left
     assert None not in before
+
+
+def take_back_words_of_the_oldest(folder):
+    """Say in newer files that a tag of the oldest moved, and that another is gone."""
+    note(folder, "r00", tag="deleted")
+    note(folder, "r00", tag="moved")
+    for run in ("r01", "r24"):
+        note(folder, run, tag="moved", digest=OTHER)
+    ledger = opened(folder, "r24")
+    ledger.forget_tag("app", "deleted")
+    ledger.close()
+    for i in range(25):
+        os.utime(folder / f"ledger-r{i:02}.jsonl", (time.time() - 3600.0 + i,) * 2)
+
+
+def test_words_that_are_older_than_those_of_a_file_in_use_do_not_come_after_them(tmp_path, monkeypatch):
+    """What is made one is read first: what a tag moved to, and that it is gone, has to stay the last word."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+        take_back_words_of_the_oldest(tmp_path)
+    with (tmp_path / "ledger-r00.jsonl").open("rb") as in_use:
+        fcntl.flock(in_use, fcntl.LOCK_SH)
+        opened(tmp_path, "reader").close()
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        assert opened(tmp_path, "reader").tags_of("app").items() >= {"moved": OTHER}.items()
+        assert "deleted" not in opened(tmp_path, "reader").tags_of("app")
+    assert not (tmp_path / "compacted.jsonl").exists(), "there was nothing to make one"
+
+
+def test_files_that_another_user_may_write_alone_are_made_one_as_well(tmp_path, monkeypatch):
+    """To read and remove them takes no right to write them; nor does the file that guards who does so."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+        take_back_words_of_the_oldest(tmp_path)
+    (tmp_path / "compaction.guard").touch()
+    theirs, open_as_root = {tmp_path / "compaction.guard", tmp_path / "ledger-r00.jsonl"}, os.open
+
+    def open_as_user(path, flags, *mode, **more):
+        if path in theirs and flags & os.O_ACCMODE != os.O_RDONLY:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return open_as_root(path, flags, *mode, **more)
+
+    monkeypatch.setattr(ledger_folder.os, "open", open_as_user)
+    tags = opened(tmp_path, "reader").tags_of("app")
+    assert (tags["moved"], "deleted" in tags) == (OTHER, False)
+    assert list(tmp_path.glob("ledger-*")) == []
+    assert opened(tmp_path, "reader").tags_of("app") == tags
+
+
+def test_that_files_can_not_be_made_one_is_said(tmp_path, monkeypatch, caplog):
+    """Each run would read more of them, and nobody would know why."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+    (tmp_path / "compaction.guard").mkdir()
+    assert None not in written(tmp_path)
+    assert caplog.messages == [f"the files of the ledger in {tmp_path} are not made one for now: Is a directory"]
 
 
 @pytest.mark.parametrize(("age", "is_idle"), [(590, False), (610, True)])
@@ -587,9 +648,10 @@ def test_the_file_of_a_run_at_work_is_not_compacted_however_old_it_is(tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(ledger_folder, "MOST_FILES", 1000)
         many_runs(folder)
-    os.utime(folder / "ledger-at-work.jsonl", (1, 1))
+    os.utime(folder / "ledger-at-work.jsonl", (time.time() - 3600.0 + 23.5,) * 2)
     assert None not in written(folder)
-    assert [path.name for path in folder.glob("ledger-*")] == ["ledger-at-work.jsonl"]
+    names = sorted(path.name for path in folder.glob("ledger-*"))
+    assert names == ["ledger-at-work.jsonl", "ledger-r24.jsonl"], "what is younger waits for it"
     at_work.note_tag("app", "v99", DIGEST, None, 0, layout="app")
     at_work.close()
     assert opened(folder, "reader").tags_of("app")["v99"] == DIGEST
