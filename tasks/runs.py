@@ -152,6 +152,10 @@ class Run:
         """All results so far, in the order in which they came."""
         return self._spool.iter_results()
 
+    def discard(self) -> None:
+        """Keep no results, where nobody wants a report; they can't be asked for afterwards."""
+        self._spool.discard()
+
     def header(self) -> dict[str, Any]:
         """The report's part on the run itself."""
         return {

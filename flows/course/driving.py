@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from flows.course.live_limits import LimitsReader
     from flows.course.watching import Watcher
+    from tasks.operations.reports.results import TagResult
     from tasks.operations.running.source_survey import Survey
     from tasks.run_options import RunOptions
     from tasks.runs import Run
@@ -101,12 +102,11 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     """
     policy = replace(options.policy, fail_fast=False, prove_again=False)  # the plan's stop is the run's, too
     whole = replace(options, policy=policy)
-    with open_run(RunKind.PLAN, whole, stop) as plan, kept_within_limits(plan, read):
-        plan.tree.execute_all(plan.tree.survey().batches)
-        told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in _UNSEEN]
-        conflicts = [result for result in told if result.code in _CONFLICTS]
-        unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in _UNSEEN]
-        unseen += [finding.path for finding in plan.log.findings if finding.code in _UNSEEN]
+    with open_run(RunKind.PLAN, whole, stop) as plan:
+        try:
+            conflicts, unseen = _found_by(plan, read)
+        finally:
+            plan.discard()
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])
         raise ConflictsError(
@@ -116,3 +116,13 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     if unseen and not stop.requested:
         shown = ", ".join(unseen[:5])
         raise ConflictsError(f"whether there are conflicts in {shown} can't be said now; nothing was changed")
+
+
+def _found_by(plan: Run, read: LimitsReader | None) -> tuple[list[TagResult], list[str]]:
+    """The tags in conflict, and the names of what could not be looked at."""
+    with kept_within_limits(plan, read):
+        plan.tree.execute_all(plan.tree.survey().batches)
+    told = [result for result in plan.results() if result.code in _CONFLICTS or result.code in _UNSEEN]
+    unseen = [f"{each.repository}:{each.tag}" for each in told if each.code in _UNSEEN]
+    unseen += [finding.path for finding in plan.log.findings if finding.code in _UNSEEN]
+    return [result for result in told if result.code in _CONFLICTS], unseen

@@ -96,6 +96,20 @@ def test_fail_changes_nothing_at_all(
     layoutlift.migrate(tmp_path / "other", f"{target}-other", "--on-conflict", "fail")
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_fail_leaves_nothing_of_the_look(
+    layoutlift: Layoutlift, target: str, repository: RepositoryView, tmp_path: Path, code: int
+) -> None:
+    """It has a line for each tag, as many as the run itself, which nobody reads again."""
+    write(tmp_path)
+    if code:
+        repository.push_image("v1")
+    state = layoutlift.home / "kept"
+    layoutlift.migrate(tmp_path, target, "--on-conflict", "fail", "--state", state, code=code)
+    runs = [[path.name for path in run.glob("report.json")] for run in state.glob("*/runs/*")]
+    assert runs == ([] if code else [["report.json"]])
+
+
 def test_fail_ends_at_a_problem_that_is_no_conflict_only_where_the_run_itself_meets_it(
     layoutlift: Layoutlift, target: str, tmp_path: Path
 ) -> None:

@@ -62,7 +62,11 @@ class RunSpool(Generic[_Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        finally:
+            with suppress(OSError):  # with a report or results in it
+                self.folder.rmdir()
 
     def record(self, result: _Result) -> None:
         """Add the result of a tag.
@@ -126,6 +130,18 @@ class RunSpool(Generic[_Result]):
             StateError: it can't be written, and no earlier call said so.
         """
         self._writer.close()
+
+    def discard(self) -> None:
+        """Remove the results: no report is to be made of them.
+
+        Raises:
+            StateError: they can't be removed.
+        """
+        try:
+            self.close()
+        finally:
+            with as_state_error(self._path):
+                self._path.unlink(missing_ok=True)
 
     def _rows_in_order(self, report: Path, scratch: ExitStack) -> Iterator[bytes]:
         """The lines of the report; sorted beside it where the spool's own disk has no room for that."""

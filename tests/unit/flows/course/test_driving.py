@@ -30,9 +30,15 @@ def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> Non
         assert not asked.policy.fail_fast, "what is no conflict would end the look, and with it the run"
         assert not asked.policy.prove_again, "the run itself looks for what was lost, which is no conflict"
         options = SimpleNamespace(hours=None)
+        log, discarded = SimpleNamespace(findings=findings), list[bool]()
         yield SimpleNamespace(
-            tree=tree, results=lambda: iter(results), log=SimpleNamespace(findings=findings), options=options
+            tree=tree,
+            results=lambda: iter(results),
+            log=log,
+            options=options,
+            discard=lambda: discarded.append(True),
         )
+        assert discarded, "nobody reads it again"
 
     monkeypatch.setattr(driving, "open_run", plan)
 

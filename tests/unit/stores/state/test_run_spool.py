@@ -83,6 +83,22 @@ def test_tags_are_in_order_whatever_the_size_of_runs(spool, monkeypatch, at_once
     assert sorted(path.name for path in spool.folder.iterdir()) == ["report.json", "results.jsonl"]
 
 
+def test_what_is_discarded_leaves_no_folder(tmp_path):
+    with RunSpool(tmp_path / "run", tag_row, result_of_row) as spool:
+        spool.record(result())
+        assert list(spool.iter_results()) == [result()]
+        spool.record(result(tag="v2"))
+        spool.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_found_nothing_and_has_no_report_leaves_no_folder(tmp_path):
+    """As one that the target does not let in: a schedule would leave one each time."""
+    with RunSpool(tmp_path / "run", tag_row, result_of_row):
+        assert (tmp_path / "run").is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_results_come_back_as_recorded(spool):
     results = [result("b"), result("a", None, verified=None), result("c", code="conflict", message="m")]
     for each in results:
