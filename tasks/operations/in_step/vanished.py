@@ -11,6 +11,7 @@ import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
@@ -92,10 +93,12 @@ class VanishedRemoval:
         """
         vanished = sorted(vanished)
         self._ask_again({each.repository for each in vanished})
-        for each in vanished:
-            finding = self._removed(each)
-            if each.path in gone and not self._ledger.brought_to(each.repository, each.path):
-                self._ledger.forget_layout(each.path)
+        for path, tags in groupby(vanished, key=lambda each: each.path):
+            *others, last = tags
+            yield from map(self._removed, others)
+            finding = self._removed(last)
+            if path in gone and not self._ledger.brought_to(last.repository, path):
+                self._ledger.forget_layout(path)
             yield finding
 
     def _ask_again(self, repositories: Collection[str]) -> None:

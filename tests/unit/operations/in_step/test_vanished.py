@@ -69,6 +69,33 @@ def test_a_layout_is_forgotten_with_its_last_tag() -> None:
     assert not Ledger(lines).layouts()
 
 
+def test_whether_a_layout_has_a_tag_left_is_looked_up_once() -> None:
+    """Each look goes through all tags of the repository: with one a tag, 20,000 of them took 40 minutes."""
+
+    class Counting(Ledger):
+        looks = 0
+
+        def brought_to(self, repository: str, layout: str) -> dict[str, str]:
+            self.looks += 1
+            return super().brought_to(repository, layout)
+
+    target, lines = MemoryTarget(), MemoryLines()
+    vanished = brought(target, lines, *(f"v{i}" for i in range(50)))
+    ledger = Counting(lines)
+    findings = VanishedRemoval(target, ledger).execute(vanished, gone={"app"})
+    assert [finding.code for finding in findings] == ["tag_deleted"] * 50
+    assert (ledger.layouts(), ledger.looks) == ([], 1)
+
+
+def test_a_layout_is_forgotten_before_it_is_said_that_its_last_tag_is_gone() -> None:
+    """Who hears that may end the run."""
+    target, lines = MemoryTarget(), MemoryLines()
+    vanished, ledger = brought(target, lines, "a", "b"), Ledger(lines)
+    findings = VanishedRemoval(target, ledger).execute(vanished, gone={"app"})
+    known = [len(ledger.layouts()) for _ in findings]
+    assert known == [1, 0]
+
+
 def test_a_layout_that_lost_one_of_its_tags_is_not_remembered_as_whole_if_it_comes_back() -> None:
     target, lines = MemoryTarget(), MemoryLines()
     goes, _ = brought(target, lines, "goes", "stays")
