@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from tasks.stores.state.run_state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from tasks.ledger.ledger_memory import LedgerPart
@@ -95,19 +96,42 @@ class StateDirectory:
 
 
 def _forget_old_runs(runs: Path) -> None:
-    """Remove what old runs left, so that schedules fill no disk; one that is at work has no report yet."""
-    now = time.time()
-    try:
-        written = {path.parent: path.stat().st_mtime for path in runs.glob(f"*/{REPORT}")}
-        for folder in plan_forgetting(written, now):
+    """Remove what old runs left, so that schedules fill no disk; what can't be removed stays, and that is said."""
+    stays: dict[Path, OSError] = {}
+    with _noted(stays, runs):
+        _forget(runs, time.time(), stays)
+    if stays:
+        folder, error = next(iter(stays.items()))
+        more = f", and in {len(stays) - 1} more," if len(stays) > 1 else ""
+        logger.warning("what old runs left in %s%s stays for now: %s", folder, more, error.strerror or error)
+
+
+def _forget(runs: Path, now: float, stays: dict[Path, OSError]) -> None:
+    """Remove each by itself; a run that is at work has no report yet."""
+    written = {path.parent: path.stat().st_mtime for path in runs.glob(f"*/{REPORT}")}
+    for folder in plan_forgetting(written, now):
+        with _noted(stays, folder):
             shutil.rmtree(folder)
-        for folder, when in written.items():
-            if now - when > KEPT_SECONDS:  # the report has all of it; until then, who prints its end may read it
+    for folder, when in written.items():
+        if now - when > KEPT_SECONDS:  # the report has all of it; until then, who prints its end may read it
+            with _noted(stays, folder):
                 (folder / RESULTS).unlink(missing_ok=True)
-        for folder in {*runs.iterdir()} - written.keys():
-            if now - max(path.stat().st_mtime for path in (folder, *folder.iterdir())) > DEAD_SECONDS:
+    for folder in filter(Path.is_dir, {*runs.iterdir()} - written.keys()):
+        with _noted(stays, folder):
+            if _is_dead(folder, now):
                 shutil.rmtree(folder)
+
+
+def _is_dead(folder: Path, now: float) -> bool:
+    return all(now - path.stat().st_mtime > DEAD_SECONDS for path in chain((folder,), folder.iterdir()))
+
+
+@contextlib.contextmanager
+def _noted(stays: dict[Path, OSError], folder: Path) -> Iterator[None]:
+    """Note why a folder stays; one that is gone already is what another run is at, too."""
+    try:
+        yield
     except FileNotFoundError:
-        return  # another run is at it, too
+        return
     except OSError as error:
-        logger.warning("what old runs left below %s stays for now: %s", runs, error.strerror or error)
+        stays.setdefault(folder, error)

@@ -20,7 +20,7 @@ from infra.real_parts import wait_until
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
-from tasks.stores.state import lock_holder, run_lock, run_state
+from tasks.stores.state import lock_holder, run_lock, run_state, state_directory
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
 from tests.support.lock_race import how_many_get_in
 
@@ -464,6 +464,48 @@ def test_what_a_killed_run_left_goes_after_a_month(state, days, stays):
     state.keep_report("last", last / "report.json")
     assert killed.exists() is stays
     assert last.exists()
+
+
+def leave_runs(state, *runs, names=("report.json",), days=40):
+    for run in runs:
+        folder = state.run_folder(run)
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text("{}")
+        for path in (*folder.iterdir(), folder):
+            os.utime(path, (time.time() - days * 86_400,) * 2)
+
+
+def test_a_run_that_can_not_be_removed_keeps_no_other_from_going(state, monkeypatch, caplog):
+    """As those of another user, where one ran it by hand: the disk would fill up from then on."""
+    monkeypatch.setattr(run_state, "KEPT_RUNS", 1)
+    leave_runs(state, "r0", "r1", "r2", "r3")
+    leave_runs(state, "dead-1", "dead-2", names=("results.jsonl",))
+    leave_runs(state, "last", days=0)
+    theirs, rmtree = {state.run_folder(run) for run in ("r0", "r2", "dead-1")}, shutil.rmtree
+
+    def remove(folder):
+        if folder in theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        rmtree(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state_directory.shutil, "rmtree", remove)
+        state.keep_report("last", state.run_folder("last") / "report.json")
+    assert {path.name for path in (state.folder / "runs").iterdir()} == {"r0", "r2", "dead-1", "last"}
+    said = f"what old runs left in {state.run_folder('r0')}, and in 2 more, stays for now: Permission denied"
+    assert caplog.messages == [said]
+
+
+def test_what_is_no_folder_among_those_of_runs_is_in_nobodys_way(state, caplog):
+    """As a desktop leaves it, or an archive of some."""
+    leave_runs(state, "dead", names=("results.jsonl",))
+    leave_runs(state, "last", days=0)
+    for name in (".DS_Store", "zz.tar"):
+        (state.folder / "runs" / name).touch()
+    state.keep_report("last", state.run_folder("last") / "report.json")
+    assert {path.name for path in (state.folder / "runs").iterdir()} == {".DS_Store", "zz.tar", "last"}
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(("age", "is_free"), [(30.0, False), (lock_holder.EXPIRY_SECONDS + 10, True)])
