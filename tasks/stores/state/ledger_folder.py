@@ -14,7 +14,7 @@ from tasks.ledger.ledger_memory import LedgerMemory
 from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines
 from tasks.stores.state.run_state import file_name
 from tasks.stores.state.state_errors import as_state_error, state_error
-from tasks.stores.whole_files import whole_or_not_at_all
+from tasks.stores.whole_files import is_unfinished, whole_or_not_at_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -130,6 +130,7 @@ def _compact_if_many(folder: Path) -> None:
         if len(_files_by_age(folder)) <= MOST_FILES:
             return
         with _held_alone(folder / _GUARD, os.O_CREAT):
+            _remove_unfinished(folder)
             _compact(folder, list(takewhile(_is_idle, _files_by_age(folder))))
     except (BlockingIOError, FileNotFoundError):
         return
@@ -149,9 +150,20 @@ def _compact(folder: Path, oldest: list[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what compactions left that were killed: each may be as large as all that they were to make one."""
+    for path in folder.iterdir():
+        if is_unfinished(path.name) and _is_old(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime >= IDLE_SECONDS
+
+
 def _is_idle(path: Path) -> bool:
     """Whether no run writes to a file: none holds it (as this host sees it), and it is older than ten minutes."""
-    if time.time() - path.stat().st_mtime < IDLE_SECONDS:
+    if not _is_old(path):
         return False
     try:
         with _held_alone(path):

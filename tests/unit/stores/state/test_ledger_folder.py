@@ -732,6 +732,20 @@ def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monk
     assert written(tmp_path) == before
 
 
+@pytest.mark.parametrize(("age", "stays"), [(590, True), (610, False)])
+def test_what_a_compaction_left_that_was_killed_is_removed_by_a_later_one(tmp_path, monkeypatch, age, stays):
+    """It may be as large as the ledger; one that is young may still be written, where a share has no locks."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
+    killed, other = tmp_path / ".0123456789abcdef.tmp", tmp_path / ".keep"
+    for path in (killed, other):
+        path.write_bytes(b"{}")
+        os.utime(path, (time.time() - age,) * 2)
+    assert None not in written(tmp_path)
+    assert (killed.exists(), other.exists()) == (stays, True)
+
+
 def test_a_compaction_without_room_is_left_out(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ledger_folder, "MOST_FILES", 1000)
