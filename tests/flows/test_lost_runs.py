@@ -1,4 +1,4 @@
-"""A run that was taken up and never began is called crashed by the server; one that begins, or waits, is not."""
+"""A run that was taken up and never began, or fell silent, is called crashed by the server; one that waits is not."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ import pytest
 
 from infra.real_parts import wait_until
 from tests.support.deployed_runs import impatient
-from tests.support.lone_runs import lone_run, put_into, state_of
+from tests.support.lone_runs import give_a_sign_of_life, lone_run, put_into, state_of
 from tests.support.prefect_history import PrefectHistory
 
 pytestmark = pytest.mark.operations  # Prefect looks for what did not happen once in five seconds
@@ -21,9 +21,9 @@ def api(prefect_environment: dict[str, str]) -> Iterator[str]:
         yield api
 
 
-def wait_for_the_crash_of(api: str, run: str) -> None:
+def wait_for_the_crash_of(api: str, run: str, why: str = "has not begun") -> None:
     wait_until(lambda: state_of(api, run)[0] == "Crashed", what=f"{run} is Crashed", deadline_seconds=60)
-    assert "has not begun" in state_of(api, run)[1]
+    assert why in state_of(api, run)[1]
 
 
 @pytest.mark.parametrize("names", [(), ("Submitting", "InfrastructurePending")], ids=["at once", "on its way"])
@@ -47,3 +47,17 @@ def test_a_cleanup_that_waited_for_a_yes_and_is_lost_when_it_is_taken_up_again_i
     put_into(api, run, "SCHEDULED", "Resuming")
     put_into(api, run, "PENDING")
     wait_for_the_crash_of(api, run)
+
+
+def test_a_run_that_ended_in_order_and_waits_to_be_begun_again_is_not_called_crashed_for_its_silence(
+    prefect_environment: dict[str, str],
+) -> None:
+    """As when a node is drained: no worker takes up a crashed run, so it would never go on."""
+    api = f"{PrefectHistory.of(prefect_environment).url}/api"
+    with impatient(api, "layoutlift runs: lost", WITHIN):
+        waiting, lost = lone_run(api, "RUNNING"), lone_run(api, "RUNNING")
+        give_a_sign_of_life(api, waiting)
+        put_into(api, waiting, "SCHEDULED", "AwaitingRetry")
+        give_a_sign_of_life(api, lost)
+        wait_for_the_crash_of(api, lost, "No sign of life")
+        assert state_of(api, waiting)[0] == "AwaitingRetry"
