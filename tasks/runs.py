@@ -233,6 +233,7 @@ class Run:
             self.totals,
             self.results(),
             self.log.findings,
+            unreached=self.progress.unreached,
             interrupted=self.tree.stop.requested,
             failed_fast=self.log.failed_fast,
         )

@@ -18,6 +18,7 @@ def pages_of(run: Run) -> list[str]:
     """All that a run found and did, as pages of text."""
     summary = ShardSummary(
         run.totals.tags,
+        run.progress.expected,
         run.totals.traffic,
         run.progress.bytes_read,
         run.requests,
@@ -40,5 +41,5 @@ def absorb(run: Run, shard: Shard, pages: Sequence[str], *, bytes_told: int = 0)
     summary, results = unpack(pages)
     run.absorb(replace(summary, bytes_read=max(0, summary.bytes_read - bytes_told)), results)
     run.tree.note_done_elsewhere(shard.repositories)
-    run.progress.expect(summary.tags - run.tree.expected_of(shard.repositories))
+    run.progress.expect(summary.expected - run.tree.expected_of(shard.repositories))
     return summary.tags

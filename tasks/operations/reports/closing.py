@@ -21,24 +21,45 @@ def closing_line(
     results: Iterable[TagResult],
     findings: Iterable[Finding],
     *,
+    unreached: int,
     interrupted: bool,
     failed_fast: bool = False,
 ) -> str:
-    """How many tags and other things have a problem; a finding is left out where tags of its path have the same."""
-    tags = f"{totals.problems} of {totals.tags} tags have a problem"
+    """How many tags and other things have a problem; a finding is left out where tags of its path have the same.
+
+    `unreached` is how many tags have no outcome.
+    """
+    others = _others(results, findings)
+    if interrupted:
+        how = "--fail-fast ended the run" if failed_fast else "the run was interrupted"
+        said = f"{how}: {_left(totals, others)}{_and_unreached(unreached)}"
+    elif not others or totals.problems:
+        things = f", and {_things(others, 'other ')} one" if others else ""
+        said = f"{totals.problems} of {totals.tags} tags have a problem{things}{_and_unreached(unreached)}"
+    elif not totals.tags:
+        of = f" of {unreached:,}" if unreached else ""
+        said = f"no tag{of} was looked at, and {_things(others)} a problem"
+    elif unreached:
+        said = f"{_things(others)} a problem{_and_unreached(unreached)}"
+    else:
+        said = f"no tag has a problem, but {_things(others, 'other ')} one"
+    return f"{said}; {_SEE}"
+
+
+def _others(results: Iterable[TagResult], findings: Iterable[Finding]) -> int:
     harmful = list(filter(is_harmful, findings))
     told = {(result.repository, result.code) for result in results if result.is_problem} if harmful else set()
-    others = sum((each.path, each.code) not in told for each in harmful)
-    if interrupted:
-        besides = f" and {counted(others, 'other thing')}" if others else ""
-        left = f"{totals.problems} of {totals.tags} tags{besides} have a problem or were not begun"
-        how = "--fail-fast ended the run" if failed_fast else "the run was interrupted"
-        return f"{how}: {left}; {_SEE}"
-    if not others:
-        return f"{tags}; {_SEE}"
-    if not totals.tags:
-        return (
-            f"no tag was looked at, and {'1 thing has' if others == 1 else f'{others} things have'} a problem; {_SEE}"
-        )
-    things = "1 other thing has one" if others == 1 else f"{others} other things have one"
-    return f"{tags}, and {things}; {_SEE}" if totals.problems else f"no tag has a problem, but {things}; {_SEE}"
+    return sum((each.path, each.code) not in told for each in harmful)
+
+
+def _left(totals: Totals, others: int) -> str:
+    besides = f" and {counted(others, 'other thing')}" if others else ""
+    return f"{totals.problems} of {totals.tags} tags{besides} have a problem or were not begun"
+
+
+def _things(number: int, kind: str = "") -> str:
+    return counted(number, f"{kind}thing", "have")
+
+
+def _and_unreached(tags: int) -> str:
+    return f", and {counted(tags, 'tag', 'were')} not looked at" if tags else ""

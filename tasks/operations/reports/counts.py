@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_OF_ONE = {"are": "is", "go": "goes", "were": "was"}
+_OF_ONE = {"are": "is", "go": "goes", "have": "has", "were": "was"}
 
 
 def counted(number: int, noun: str, verb: str = "") -> str:

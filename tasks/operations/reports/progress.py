@@ -93,6 +93,11 @@ class Progress:
             self.bytes_read += count
 
     @property
+    def unreached(self) -> int:
+        """How many tags have no outcome; at the end of a run, those of repositories that it could not look into."""
+        return max(0, self.expected - self.totals.tags)
+
+    @property
     def line(self) -> str:
         """How many tags are done, of how many; before they are counted, that they are looked for."""
         if not self.is_counted:

@@ -30,9 +30,10 @@ LINES_A_PAGE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class ShardSummary:
-    """What there is to say of a shard besides its results."""
+    """What there is to say of a shard besides its results; of its `tags`, more may have been `expected`."""
 
     tags: int
+    expected: int
     traffic: Traffic
     bytes_read: int
     requests: int
@@ -65,7 +66,7 @@ class ShardSummary:
         )
 
 
-_NUMBERS = ("tags", "bytes_read", "requests", "unasked")
+_NUMBERS = ("tags", "expected", "bytes_read", "requests", "unasked")
 _LISTS = ("findings", "indexes", "fitting")
 
 

@@ -11,11 +11,13 @@ def tag(name: str, outcome: Outcome = Outcome.REFUSED, code: str | None = "name_
     )
 
 
-def line(*results: TagResult, findings: tuple[Finding, ...] = (), interrupted: bool = False) -> str:
+def line(
+    *results: TagResult, findings: tuple[Finding, ...] = (), interrupted: bool = False, unreached: int = 0
+) -> str:
     totals = Totals(problems=sum(each.is_problem for each in results), other_problems=len(findings))
     for each in results:
         totals.outcomes[each.outcome] += 1
-    return closing_line(totals, results, findings, interrupted=interrupted)
+    return closing_line(totals, results, findings, unreached=unreached, interrupted=interrupted)
 
 
 SEE = "the report names each with its reason"
@@ -39,6 +41,22 @@ def test_without_tags_none_is_counted() -> None:
     broken = (Finding(".", "no_layouts", "nothing there"), Finding("a", "invalid_layout", "no index"))
     assert line(findings=broken[:1]) == f"no tag was looked at, and 1 thing has a problem; {SEE}"
     assert line(findings=broken) == f"no tag was looked at, and 2 things have a problem; {SEE}"
+
+
+def test_tags_of_which_nothing_is_known_are_not_told_as_having_no_problem() -> None:
+    """As where the target lets nobody into a whole repository."""
+    closed, good = (Finding("big", "permission_denied", "403"),), tag("v1", Outcome.UP_TO_DATE, None)
+    assert line(good, findings=closed, unreached=5000) == (
+        f"1 thing has a problem, and 5,000 tags were not looked at; {SEE}"
+    )
+    assert line(good, tag("v2"), findings=closed, unreached=1) == (
+        f"1 of 2 tags have a problem, and 1 other thing has one, and 1 tag was not looked at; {SEE}"
+    )
+    assert line(findings=closed, unreached=5000) == f"no tag of 5,000 was looked at, and 1 thing has a problem; {SEE}"
+    assert line(good, findings=closed, interrupted=True, unreached=7) == (
+        "the run was interrupted: 0 of 1 tags and 1 other thing have a problem or were not begun, "
+        f"and 7 tags were not looked at; {SEE}"
+    )
 
 
 def test_remarks_are_no_problems() -> None:

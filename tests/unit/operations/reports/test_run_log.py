@@ -197,7 +197,7 @@ def test_what_a_part_of_a_run_did_is_told_as_the_run_s_own(log: RunLog, before: 
         log.note_unasked()
     log.note_index("app", "1")
     missing = Finding("lib", Problem.MISSING_AT_SOURCE, "it is not there")
-    part = ShardSummary(1, Traffic(1, 2, 3, 4), 50, 6, after, {"app": "2", "lib": "3"}, (missing,))
+    part = ShardSummary(1, 1, Traffic(1, 2, 3, 4), 50, 6, after, {"app": "2", "lib": "3"}, (missing,))
     log.absorb(part, [failed("v1")])
     assert log.unasked
     assert log.indexes == {"app": "2", "lib": "3"}

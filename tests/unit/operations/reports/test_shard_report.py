@@ -30,7 +30,7 @@ def made(count: int) -> tuple[ShardSummary, list[TagResult]]:
     )
     findings = (Finding("odd", "not_a_layout", "it is\nnone"),)
     traffic, indexes = Traffic(3, 2, 1, 10**12), {"app-1": '"etag"'}
-    return ShardSummary(count, traffic, 10**13, 77, True, indexes, findings, ("app-*", ":v*")), results
+    return ShardSummary(count, count + 5, traffic, 10**13, 77, True, indexes, findings, ("app-*", ":v*")), results
 
 
 @pytest.mark.parametrize("count", [1, LINES_A_PAGE - 1, LINES_A_PAGE, 2 * LINES_A_PAGE + 5])

@@ -93,6 +93,7 @@ def test_a_large_repository_that_stays_closed_is_named_once(root: Path, monkeypa
     made.copy()
     assert [(finding.path, finding.code) for finding in made.findings] == [("app", "source_read")]
     assert made.progress.totals.other_problems == 1
+    assert made.progress.unreached == TAGS
 
 
 @pytest.mark.parametrize("error", [PermissionDeniedError("for this one", status=403), ZeroDivisionError("a bug")])
@@ -137,9 +138,11 @@ def test_a_repository_that_is_opened_after_all_has_each_tag_told_of_once(root: P
                 raise errors.pop(repository)
             return super().list_tags(repository)
 
-    outcomes, findings = Engine(root, FailsOnce()).copy()
+    made = Engine(root, FailsOnce())
+    outcomes, findings = made.copy()
     assert outcomes == {f"app:v{n}": "copied" for n in range(TAGS)} | {f"other:v{n}": "copied" for n in range(2)}
     assert findings == {("app", "permission_denied")}
+    assert made.progress.unreached == 0
 
 
 def test_a_rename_that_fits_no_repository_is_said(root: Path) -> None:
