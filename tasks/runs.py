@@ -225,11 +225,16 @@ class Run:
             IncompleteError: some tags are not at the target, or something at the source could not be read.
             StateError: all is well but for the report, which is not where the user or the next run looks for it.
         """
+        if (line := self.closing()) is not None:
+            raise IncompleteError(line)
+        if not self._is_delivered:
+            raise StateError("the run is complete, but its report is not everywhere where it should be")
+
+    def closing(self) -> str | None:
+        """The line that ends the run; None where it is complete."""
         if self.tree.complete:
-            if not self._is_delivered:
-                raise StateError("the run is complete, but its report is not everywhere where it should be")
-            return
-        line = closing_line(
+            return None
+        return closing_line(
             self.totals,
             self.results(),
             self.log.findings,
@@ -237,7 +242,6 @@ class Run:
             interrupted=self.tree.stop.requested,
             failed_fast=self.log.failed_fast,
         )
-        raise IncompleteError(line)
 
     def _write_report(self, path: Path | None) -> Path:
         return self._spool.write_report(path, self.header(), self.totals_json(), self.log.findings, self.log.indexes)

@@ -71,7 +71,8 @@ def publish(run: Run) -> None:
     """Show how it went, leave a summary and a table of what has a problem, and tell who waits for how it ended."""
     announce_ended(run)
     show_end(run)
-    summary = summary_markdown(run.header(), run.totals, harmful_first(run.log.findings), run.report_places)
+    findings = harmful_first(run.log.findings)
+    summary = summary_markdown(run.header(), run.totals, run.closing(), findings, run.report_places)
     rows = failure_rows(run.results())
     with only_noted():
         create_markdown_artifact(summary, key=f"{run.kind}-summary", description="What became of each tag")

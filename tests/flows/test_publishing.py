@@ -33,7 +33,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(publishing, "summary_markdown", lambda *_: "summary")
     monkeypatch.setattr(publishing, "failure_rows", lambda _: [{"tag": "v1"}])
     log = SimpleNamespace(findings=[])
-    return SimpleNamespace(kind="migrate", header=dict, totals=None, log=log, results=list, report_places=[])
+    said = {"header": dict, "totals": None, "closing": str, "results": list, "report_places": []}
+    return SimpleNamespace(kind="migrate", log=log, **said)
 
 
 @pytest.mark.parametrize("error", WHAT_PREFECT_RAISES, ids=lambda error: type(error).__name__)

@@ -49,14 +49,19 @@ def _failure_row(result: TagResult) -> dict[str, str]:
 
 
 def summary_markdown(
-    header: Mapping[str, object], totals: Totals, findings: Iterable[Finding], places: Sequence[str] = ()
+    header: Mapping[str, object],
+    totals: Totals,
+    closing: str | None,
+    findings: Iterable[Finding],
+    places: Sequence[str] = (),
 ) -> str:
     """The run in short, as Markdown: its verdict, from where to where, the counts, the first findings.
 
-    `header` is the report's `run` object, and `places` are where the report is.
+    `header` is the report's `run` object, `closing` the line that ends a run which is not complete, and `places` are
+    where the report is.
     """
     lines = [
-        f"# {_verdict(totals)}",
+        f"# {_complete(totals) if closing is None else f'Incomplete: {closing}'}",
         "",
         *_table("", "", _run_rows(header)),
         "",
@@ -91,17 +96,10 @@ def _tag_rows(header: Mapping[str, object], totals: Totals) -> list[tuple[str, s
     return [(str(o).replace("_", " "), f"{totals.outcomes.get(o, 0)}") for o in OUTCOMES]
 
 
-def _verdict(totals: Totals) -> str:
+def _complete(totals: Totals) -> str:
     equal = totals.outcomes[Outcome.COPIED] + totals.outcomes[Outcome.UP_TO_DATE]
-    if totals.complete:
-        skipped = f", {totals.tags - equal} were skipped" if equal < totals.tags else ""
-        return f"Complete: {counted(equal, 'tag', 'are')} at the target and verified{skipped}"
-    parts = []
-    if totals.problems:
-        parts.append(f"{totals.problems} of {totals.tags} tags are not at the target")
-    if totals.other_problems:
-        parts.append(f"{counted(totals.other_problems, 'other problem', 'were')} found")
-    return f"Incomplete: {', '.join(parts)}"
+    skipped = f", {totals.tags - equal} were skipped" if equal < totals.tags else ""
+    return f"Complete: {counted(equal, 'tag', 'are')} at the target and verified{skipped}"
 
 
 def _text(value: object) -> str:

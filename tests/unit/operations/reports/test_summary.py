@@ -47,34 +47,39 @@ def test_failure_rows_take_what_they_do_not_know():
 def test_summary_says_complete_only_when_it_is():
     totals = Totals()
     totals.outcomes[Outcome.COPIED] = 2
-    assert summary_markdown(HEADER, totals, []).startswith("# Complete: 2 tags")
-    totals.problems = 1
-    totals.other_problems = 3
-    summary = summary_markdown(HEADER, totals, [])
-    assert summary.startswith("# Incomplete: 1 of 2 tags are not at the target, 3 other problems")
+    assert summary_markdown(HEADER, totals, None, []).startswith("# Complete: 2 tags")
+
+
+def test_summary_says_what_a_run_ends_with_that_is_not_complete():
+    """Also where each tag is: somebody may have ended it while it deleted what had vanished."""
+    totals = Totals()
+    totals.outcomes[Outcome.COPIED] = 2
+    summary = summary_markdown(HEADER, totals, "the run was interrupted: 0 of 2 tags", [])
+    assert summary.startswith("# Incomplete: the run was interrupted: 0 of 2 tags\n")
 
 
 def test_summary_does_not_call_verified_what_was_skipped():
     totals = Totals()
     totals.outcomes |= {Outcome.UP_TO_DATE: 2, Outcome.REFUSED: 3}
-    summary = summary_markdown(HEADER, totals, [])
+    summary = summary_markdown(HEADER, totals, None, [])
     assert summary.startswith("# Complete: 2 tags are at the target and verified, 3 were skipped\n")
 
 
 def test_summary_says_where_the_report_is_and_when_both_sides_were_equal():
-    equal = summary_markdown({**HEADER, "equal_at": "noon", "not_equal_because": None}, Totals(), [], ["/s/r", "/x"])
+    header = {**HEADER, "equal_at": "noon", "not_equal_because": None}
+    equal = summary_markdown(header, Totals(), None, [], ["/s/r", "/x"])
     assert "Report: /s/r, /x" in equal.splitlines()
     assert "| both sides were equal | noon |" in equal.splitlines()
     not_known = {**HEADER, "equal_at": None, "not_equal_because": "1 of 2 tags are not equal"}
     assert "| both sides were equal | not known\\: 1 of 2 tags are not equal |" in summary_markdown(
-        not_known, Totals(), []
+        not_known, Totals(), None, []
     )
 
 
 def test_summary_does_not_call_both_sides_equal_where_only_a_part_was_chosen():
     """Who puts it into a ticket has nothing but these words."""
     header = {**HEADER, "chosen": "part", "equal_at": "noon", "not_equal_because": None}
-    summary = summary_markdown(header, Totals(), [])
+    summary = summary_markdown(header, Totals(), None, [])
     assert "| what was chosen was equal on both sides | noon |" in summary.splitlines()
     assert "both sides were equal" not in summary
 
@@ -82,14 +87,14 @@ def test_summary_does_not_call_both_sides_equal_where_only_a_part_was_chosen():
 def test_summary_of_a_verification_counts_what_was_verified_and_not_what_was_sent():
     totals = Totals(problems=1)
     totals.outcomes |= {Outcome.UP_TO_DATE: 2_000, Outcome.FAILED: 1}
-    lines = summary_markdown({**HEADER, "flow": "verify"}, totals, []).splitlines()
+    lines = summary_markdown({**HEADER, "flow": "verify"}, totals, "1 of 2,001", []).splitlines()
     start = lines.index("| tags | number |")
     assert lines[start + 2 :] == ["| verified | 2000 |", "| with problems | 1 |"]
 
 
 def test_summary_lists_findings_up_to_a_limit():
     findings = [Finding(f"p{i}|x", "not_a_layout", "files") for i in range(60)]
-    summary = summary_markdown(HEADER, Totals(), findings)
+    summary = summary_markdown(HEADER, Totals(), None, findings)
     assert "## 60 findings" in summary
     assert r"p49\|x" in summary
     assert "p50" not in summary
