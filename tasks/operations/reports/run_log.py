@@ -92,11 +92,11 @@ class RunLog:
         elif number == MOST_TOLD + 1:
             logger.warning("more than %d tags have a problem: the report has them all", MOST_TOLD)
 
-    def note(self, finding: Finding) -> None:
-        """Keep a finding, and count it where it is more than a remark."""
+    def note(self, finding: Finding, *, is_of_tags: bool = False) -> None:
+        """Keep a finding, and count it where it is more than a remark; one that `is_of_tags` is counted with them."""
         with self._lock:
             self.findings.append(finding)
-        if is_harmful(finding):
+        if is_harmful(finding) and not is_of_tags:
             self.progress.note_problem()
 
     def note_all(self, findings: Iterable[Finding]) -> None:

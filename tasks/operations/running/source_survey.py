@@ -273,7 +273,7 @@ class Surveyor:
         ]
         named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
         if named or plan_untagged(inventory, self._job.policy) or code != Refused.REPOSITORY_MISSING:
-            self._log.note(lacking)
+            self._log.note(lacking, is_of_tags=bool(named))
         elif not inventory.tags:
             self._note_tagless({path: len(inventory.untagged)})
         ages = told_of_ages(inventory, selection)

@@ -387,9 +387,12 @@ def test_a_collision_with_a_repository_that_was_not_chosen_is_one(tmp_path: Path
         layout = LayoutBuilder(tmp_path / name)
         layout.image("v1", layers=[name.encode()])
         layout.write()
-    outcomes, findings = Engine(tmp_path, MemoryTarget(), include=("App",)).copy()
+    made = Engine(tmp_path, MemoryTarget(), include=("App",))
+    outcomes, findings = made.copy()
     assert outcomes == {"App:v1": "name_collision"}
     assert findings == {("App", "name_collision")}
+    totals = made.progress.totals
+    assert (totals.problems, totals.other_problems) == (1, 0), "an alert tells the sum"
 
 
 @pytest.mark.parametrize("chosen", [("v1", "twice"), ("v1",), ("twice",)])
