@@ -107,14 +107,15 @@ def parse_index(raw: bytes) -> LayoutIndex:
 
 
 def decode_index(raw: bytes) -> str:
-    """The text of `index.json`.
+    """The text of `index.json`, without the zero bytes that a mount may have filled it up with.
 
     Raises:
         InvalidLayoutError: it is empty, or not Unicode.
     """
     _refuse_empty(raw, INDEX)
+    encoding = json.detect_encoding(raw)
     try:
-        return raw.decode(json.detect_encoding(raw)).removeprefix("\ufeff")
+        return (_unfilled(raw) if encoding.startswith("utf-8") else raw).decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise InvalidLayoutError(f"{INDEX} is not JSON: it is not Unicode") from error
 
@@ -231,6 +232,15 @@ def _decode(raw: bytes, name: str) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidLayoutError(f"{name} must be an object, not {type(body).__name__}")
     return body
+
+
+def _unfilled(raw: bytes) -> bytes:
+    """What stands before zero bytes at the end: as text, a file that is nearly all hole may take four times its size.
+
+    In UTF-8 alone JSON has no such byte.
+    """
+    end = raw.find(b"\0")
+    return raw[:end] if end >= 0 and _NOTHING.fullmatch(raw, end) else raw
 
 
 def _refuse_empty(raw: bytes, name: str) -> None:

@@ -51,13 +51,13 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
     """
     at = _expect(text, _skip(text, 0), "{")
     seen = False
+    beside = f"what is there beside {name}"
     room = MOST_AT_ONCE
     at = _skip(text, at)
     while text[at : at + 1] != "}":
-        key, at = _decoder.raw_decode(text, at)
-        if not isinstance(key, str):
-            raise json.JSONDecodeError("expected a name", text, at)
-        at = _skip(text, _expect(text, _skip(text, at), ":"))
+        key, end = _name(text, at, room, beside)
+        length = end - at
+        at = _skip(text, _expect(text, _skip(text, end), ":"))
         if key == name and seen:
             raise json.JSONDecodeError(f"{name} is there twice", text, at)
         seen = seen or key == name
@@ -65,9 +65,9 @@ def iter_places(text: str, name: str, others: dict[str, Any]) -> Iterator[Elemen
             others[name] = []
             at = yield from _elements(text, at + 1, name)
         else:
-            begin = at
-            others[key], at = _value(text, begin, room, f"what is there beside {name}")
-            room -= at - begin
+            others[key], end = _value(text, at, room - length, beside)
+            room -= length + end - at
+            at = end
         at = _after_element(text, at, "}")
     if _NOTHING.fullmatch(text, at + 1) is None:
         raise json.JSONDecodeError("something follows the object", text, at + 1)
@@ -82,6 +82,13 @@ def _elements(text: str, at: int, name: str) -> Generator[Element, None, int]:
         yield begin, at, element
         at = _after_element(text, at, "]")
     return at + 1
+
+
+def _name(text: str, at: int, most: int, what: str) -> tuple[str, int]:
+    """A member's name and its end; of anything else that stands there no object is made."""
+    if text[at : at + 1] != '"':
+        raise json.JSONDecodeError("expected a name", text, at)
+    return _value(text, at, most, what)
 
 
 def _value(text: str, at: int, most: int, what: str) -> tuple[Any, int]:

@@ -1,6 +1,7 @@
 """The files of a layout: one broken entry never costs the good ones beside it."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from tasks.oci import image_layout
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, SpecError
-from tasks.oci.image_layout import LayoutIndex, blob_path, check_marker, digests_by_tag, parse_index, tags_named
+from tasks.oci.image_layout import (
+    LayoutIndex,
+    blob_path,
+    check_marker,
+    decode_index,
+    digests_by_tag,
+    parse_index,
+    tags_named,
+)
 from tasks.oci.json_stream import MOST_AT_ONCE
 from tasks.oci.media_types import IMAGE_MANIFEST
 from tasks.oci.reference import IMAGE_NAME, REF_NAME
@@ -134,6 +143,36 @@ def test_an_entry_that_is_too_large_is_called_so() -> None:
 def test_nothing_may_follow_an_index() -> None:
     with pytest.raises(InvalidLayoutError, match="is not JSON"):
         parse_index(index([ENTRY]) + b"{}")
+
+
+def test_zero_bytes_at_the_end_take_no_more_where_a_tag_has_letters_from_far_away() -> None:
+    """In memory each character of a text is as long as the longest one, up to four bytes."""
+    tagged = {**ENTRY, "annotations": {REF_NAME: "\U0001f600"}}
+    raw = json.dumps({"schemaVersion": 2, "manifests": [tagged]}, ensure_ascii=False).encode()
+    raw = raw + b"\n" + b"\0" * 8 * 1024 * 1024 + b"\n"
+    tracemalloc.start()
+    try:
+        text = decode_index(raw)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1024 * 1024
+    assert text.endswith("]}\n")
+    assert [entry.annotations for entry in parse_index(raw).entries] == [tagged["annotations"]]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"]
+)
+def test_zero_bytes_at_the_end_of_an_index_in_any_encoding_change_nothing(encoding: str) -> None:
+    raw = index([ENTRY]).decode().encode(encoding)
+    assert parse_index(raw + b"\0" * 64) == parse_index(raw)
+    assert len(parse_index(raw).entries) == 1
+
+
+def test_a_zero_byte_within_an_index_is_no_end() -> None:
+    with pytest.raises(InvalidLayoutError, match="is not JSON"):
+        parse_index(index([ENTRY]) + b"\0}")
 
 
 def test_a_name_that_is_no_text_is_none() -> None:

@@ -105,6 +105,28 @@ def test_members_beside_the_list_are_bounded_together(monkeypatch: pytest.Monkey
     with pytest.raises(ValueError, match="longer than 1000 characters"):
         read(json.dumps({**members, "list": []}))
     assert read(json.dumps({"list": list(members.values())}))
+    with pytest.raises(ValueError, match="longer than 1000 characters"):
+        read(json.dumps({**{"x" * 300 + str(number): 0 for number in range(4)}, "list": []}))
+    with pytest.raises(ValueError, match="longer than 1000 characters"):
+        read(json.dumps({"x" * 3_000: 0, "list": []}))
+
+
+def test_blanks_around_members_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_stream, "MOST_AT_ONCE", 1_000)
+    blanks = " " * 600
+    assert read(f'{{"a"{blanks}:{blanks}1{blanks},{blanks}"list"{blanks}:[]}}') == ([], {"a": 1, "list": []})
+
+
+def test_no_objects_are_made_of_what_stands_in_place_of_a_name() -> None:
+    text = '{[HERE]: 1, "list": []}'.replace("HERE", ",".join(["[]"] * 100_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(json.JSONDecodeError, match="expected a name"):
+            read(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000
 
 
 def test_zero_bytes_at_the_end_are_passed_over_where_they_are() -> None:
