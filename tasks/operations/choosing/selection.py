@@ -13,6 +13,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.choosing.globs import SET, glob
 from tasks.operations.choosing.newest import NewestBy
 from tasks.operations.choosing.semver import Constraint
 
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.newest import Newest
 
-_SET = r"\[[!^]?+\]?+[^\]]*\]"
-"""One of a glob: a bracket that comes first in it is a member, so that it has one at least."""
-_TOKEN = re.compile(rf"\*\*/|\*\*|\*|\?|{_SET}|.", re.DOTALL)
-_TAG_START = re.compile(rf"((?:{_SET}|[^:])*?)(?::(.*))?", re.DOTALL)
+_TAG_START = re.compile(rf"((?:{SET}|[^:])*?)(?::(.*))?", re.DOTALL)
 _KINDS = ("regex", "semver")
 _WILDCARDS = frozenset("*?[")
 _DIGEST = re.compile(r".*@(?:sha256|sha512):[0-9a-f]+", re.DOTALL)
@@ -68,7 +66,7 @@ class _Pattern:
             raise ConfigurationError("a path has no slash at its ends, and no two in a row")
         repository = repository or "**"
         plain = tuple(takewhile(lambda component: not _WILDCARDS.intersection(component), repository.split("/")))
-        expression = _glob(repository, any_character="[^/]")
+        expression = glob(repository, any_character="[^/]")
         names_tag = tag is not None and not {*_WILDCARDS, ":"}.intersection(tag)
         return cls(text, repository, expression, None if tag is None else _tag_test(tag), plain, names_tag)
 
@@ -112,41 +110,9 @@ def _tag_test(text: str) -> Callable[[str], object]:
         return Constraint.parse(rest).allows
     if colon:
         raise ConfigurationError("no tag has a colon; the kinds are 'regex:' and 'semver:'")
-    if "," in re.sub(_SET, "", text):
+    if "," in re.sub(SET, "", text):
         raise ConfigurationError("no tag has a comma: each takes a pattern of its own")
-    return _glob(text, any_character=".").fullmatch
-
-
-def _glob(text: str, *, any_character: str) -> re.Pattern[str]:
-    return re.compile("".join(_expression(token, any_character) for token in _TOKEN.findall(text)), re.DOTALL)
-
-
-def _expression(token: str, any_character: str) -> str:
-    if token.startswith("[") and len(token) > 1:
-        return _set(token[1:-1], any_character)
-    match token:
-        case "**/":
-            return "(?:.*/)?"
-        case "**":
-            return ".*"
-        case "*":
-            return f"{any_character}*"
-        case "?":
-            return any_character
-        case "[":
-            raise ConfigurationError("a '[' is not closed")
-        case _:
-            return re.escape(token)
-
-
-def _set(body: str, any_character: str) -> str:
-    negated = body[0] in "!^"
-    members = re.findall(r".-.|.", body[negated:], re.DOTALL)
-    for member in members:
-        if member[0] > member[-1]:
-            raise ConfigurationError(f"the range '{member}' is empty")
-    inner = "".join(f"{re.escape(member[0])}-{re.escape(member[-1])}" for member in members)  # one is a range, too
-    return f"(?={any_character})[{'^' if negated else ''}{inner}]"
+    return glob(text, any_character=".").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
