@@ -29,7 +29,7 @@ from flows.server.server_process import (
     launch,
     wait_until_ready,
 )
-from flows.server.wrong_settings import refuse_missing_certificates
+from flows.server.wrong_settings import refuse_missing_certificates, refuse_unusable_proxies
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stores.local_parts.waiting import http_status
 from tasks.stores.state.state_directory import default_state_root, made_state_root
@@ -80,6 +80,7 @@ def ensure_server(check: Callable[[], None] = lambda: None) -> ServerAddress:
     `check` is called while it gets ready, and may raise to end the wait.
     """
     refuse_missing_certificates()
+    refuse_unusable_proxies()
     if external := os.environ.get("PREFECT_API_URL"):
         return external_address(external)
     status = start(check)

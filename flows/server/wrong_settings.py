@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CORRECT = "correct the variable PREFECT_… or the profile that has it"
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _FILES = "profiles.toml, or a prefect.toml, pyproject.toml or .env in this folder"
 
 
@@ -43,6 +44,30 @@ def refuse_missing_certificates() -> None:
     name = next((each for each in ("PREFECT_API_SSL_CERT_FILE", "SSL_CERT_FILE") if os.environ.get(each)), None)
     if name is not None and not os.path.isfile(os.environ[name]):  # noqa: PTH113 - as false where it may not be looked at
         raise ConfigurationError(f"{name}: there is no file {os.environ[name]}; correct the variable, or unset it")
+
+
+def refuse_unusable_proxies() -> None:
+    """See to the proxies that Prefect's client reads as soon as there is one, even for a server on this machine.
+
+    A value is not shown: a proxy's address may hold a password.
+
+    Raises:
+        ConfigurationError: a variable says what it can't use.
+    """
+    names = [name for name, value in os.environ.items() if value and name.lower() in _PROXIES]
+    if not names:
+        return
+    import ssl  # noqa: PLC0415 - with httpx
+
+    import httpx  # noqa: PLC0415 - with Prefect, which needs it anyway
+
+    try:
+        httpx.Client(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).close()  # one of its own takes long to make
+    except (httpx.InvalidURL, ImportError, ValueError):
+        raise ConfigurationError(
+            f"Prefect's client can't use what {' and '.join(names)} {'says' if len(names) == 1 else 'say'}: it takes "
+            "proxies of http and https, and no networks of IPv6 in NO_PROXY; correct that, or use --standalone"
+        ) from None
 
 
 def _wrong(error: ValueError | OSError) -> str | None:

@@ -31,7 +31,8 @@ from tasks.oci.errors import ConfigurationError, StateError
 from tests.support.prefect_history import PrefectHistory
 
 SECRET = "hunter2-of-the-command"
-UNSET = ("PREFECT_API_URL", "PREFECT_HOME", "XDG_STATE_HOME", "NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+UNSET = ("PREFECT_API_URL", "PREFECT_HOME", "XDG_STATE_HOME", *PROXIES, *map(str.lower, PROXIES))
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from flows.server.prefect_server import ensure_server
-from flows.server.wrong_settings import wrong_settings_told
+from flows.server.wrong_settings import refuse_unusable_proxies, wrong_settings_told
 from tasks.oci.errors import ConfigurationError
 
 PROGRAM = """
@@ -56,6 +56,36 @@ def test_certificates_that_are_not_there_are_named_before_a_server_is_started(
     with pytest.raises(ConfigurationError, match=f"^{name}: there is no file ca.pem"):
         ensure_server()
     assert not (tmp_path / "prefect").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NO_PROXY", "localhost,127.0.0.1,fd00::/8"),
+        ("ALL_PROXY", "socks5://me:hunter2@127.0.0.1:9"),
+        ("all_proxy", "socks://me:hunter2@127.0.0.1:9"),
+        ("HTTPS_PROXY", "http://me:hunter2@proxy:port"),
+    ],
+)
+def test_a_proxy_that_prefect_can_not_use_is_named_before_a_server_is_started(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its client reads all of these variables as soon as there is one, whichever server it is for."""
+    for each in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(each, raising=False)
+        monkeypatch.delenv(each.upper(), raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=f"^Prefect's client can't use what {name} says") as caught:
+        ensure_server()
+    assert not (tmp_path / "prefect").exists()
+    assert (value in str(caught.value), "hunter2" in str(caught.value)) == (False, False)
+
+
+def test_a_proxy_that_prefect_can_use_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter2@127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "localhost,.example,10.0.0.0/8,::1")
+    refuse_unusable_proxies()
 
 
 def test_a_broken_file_of_settings_in_the_folder_of_the_command_is_named(tmp_path: Path) -> None:
