@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,6 +106,19 @@ def test_results_that_a_full_disk_lost_do_not_keep_the_user_s_report_from_anothe
         report = json.loads((tmp_path / "report.json").read_text())
         assert run.report_places[0] == str(tmp_path / "report.json")
         assert [each["code"] for each in report["findings"] if each["path"] == "."] == ["state"]
+
+
+def test_results_that_were_removed_while_a_run_was_at_work_are_no_empty_report_of_success(
+    run: Run, tmp_path: Path
+) -> None:
+    run.ends.equality.at = "now"
+    run._spool.flush()
+    shutil.rmtree(run._spool.folder)
+    with pytest.raises(StateError, match=r"results\.jsonl was removed while the run was at work"):
+        run.write_report()
+    assert run.ends.equality.at is None
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [each["code"] for each in report["findings"] if each["path"] == "."] == ["state"]
 
 
 def test_a_report_that_got_everywhere_is_named_where_the_user_and_the_state_have_it(run: Run, tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ class JsonLinesWriter:
         self._path = path
         self._flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | (os.O_TRUNC if fresh else 0)
         self._descriptor: int | None = None
+        self.has_begun = False
+        """Whether the file has come to be."""
         self._may_be_torn = False
         """Whether the last line of the file, as it was found, may lack its end."""
         self._lines = LineBuffer(self._write, seconds=FLUSH_SECONDS, most_bytes=_BUFFERED_BYTES)
@@ -89,5 +91,6 @@ class JsonLinesWriter:
         if self._descriptor is None:
             self._descriptor = os.open(self._path, self._flags, 0o666)
             self._flags &= ~os.O_TRUNC
+            self.has_begun = True
             self._may_be_torn = os.fstat(self._descriptor).st_size > 0
         return self._descriptor

@@ -80,10 +80,13 @@ class RunSpool(Generic[_Result]):
         """Write what is buffered.
 
         Raises:
-            StateError: it can't be written; who was told so gets from now on what was written before.
+            StateError: it can't be written, or was removed; who was told so gets from now on what there still is.
         """
         try:
             self._writer.flush()
+            with as_state_error(self._path):
+                if not self._path.exists():
+                    self._tell_removed()
         except StateError:
             self._is_cut = True
             raise
@@ -171,9 +174,14 @@ class RunSpool(Generic[_Result]):
         try:
             yield from read_json_lines(self._path)
         except FileNotFoundError:
-            return
+            self._tell_removed()
         except OSError as error:
             raise state_error(self._path, error) from error
+
+    def _tell_removed(self) -> None:
+        """Say that what was recorded is no longer there, unless nothing was, or that was said."""
+        if self._writer.has_begun and not self._is_cut:
+            raise StateError(f"{self._path} was removed while the run was at work")
 
 
 def check_report_place(path: Path) -> None:

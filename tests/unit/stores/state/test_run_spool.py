@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -129,6 +130,21 @@ def test_a_run_begins_empty_in_a_folder_of_an_earlier_one(spool):
         again.close()
         again.record(result("newer"))
         assert [r.repository for r in again.iter_results()] == ["new", "newer"]
+
+
+@pytest.mark.parametrize("gone", ["file", "folder"])
+def test_results_that_were_removed_are_told_and_not_taken_for_none(spool, gone):
+    spool.record(result())
+    spool.flush()
+    shutil.rmtree(spool.folder) if gone == "folder" else (spool.folder / "results.jsonl").unlink()
+    with pytest.raises(StateError, match=r"results\.jsonl was removed while the run was at work"):
+        list(spool.iter_results())
+    with pytest.raises(StateError, match="was removed"):
+        spool.write_report(None, HEADER, TOTALS, [])
+    with pytest.raises(StateError, match="was removed"):
+        spool.flush()
+    assert list(spool.iter_results()) == []
+    assert names(spool.write_report(None, HEADER, TOTALS, [])) == []
 
 
 def test_threads_record_together(spool):
