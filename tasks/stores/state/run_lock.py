@@ -50,8 +50,6 @@ class RunLock:
             self._folder.mkdir(parents=True, exist_ok=True)
             with _guarded(self._folder):
                 self._acquire()
-        except FileExistsError as error:  # where there is no `flock`, another run was quicker
-            raise LockHeldError(held_message(None, 0, str(self._path))) from error
         except OSError as error:
             raise state_error(error.filename or self._path, error) from error
         self._heart.start()
@@ -66,7 +64,10 @@ class RunLock:
     def _acquire(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._give_way_or_take_over()
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        except FileExistsError as error:  # where there is no `flock`, another run was quicker
+            raise LockHeldError(held_message(None, 0, str(self._path))) from error
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
                 file.write(self._holder.content())

@@ -68,6 +68,27 @@ def test_what_stands_in_the_place_of_a_lock_and_cannot_be_read_is_no_run(tmp_pat
         pass
 
 
+@pytest.mark.parametrize("place", ["link", "link/pair", "file", "file/pair"])
+def test_a_folder_that_can_not_be_made_is_no_run(tmp_path: Path, place: str) -> None:
+    """Who is told of another run waits for it."""
+    (tmp_path / "link").symlink_to(tmp_path / "not mounted")
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(StateError, match=str(tmp_path / place.partition("/")[0])),
+        RunLock(tmp_path / place, holder()),
+    ):
+        pass
+
+
+def test_a_lock_that_comes_to_be_while_one_is_taken_is_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a file system has no `flock`."""
+    monkeypatch.setattr(RunLock, "_give_way_or_take_over", lambda lock: lock._path.touch())
+    with pytest.raises(LockHeldError, match="another run"), RunLock(tmp_path, holder()):
+        pass
+
+
 def test_two_that_ask_for_the_time_use_files_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the first to be done would remove the file under the other's eyes."""
     with monkeypatch.context() as patched:
