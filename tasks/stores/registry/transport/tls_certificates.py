@@ -30,6 +30,8 @@ def tls_context(host: str, ca_file: str | None, environment: Mapping[str, str]) 
         if error.filename is None:
             raise
         raise ConfigurationError(f"SSLKEYLOGFILE: {error.filename}: {error.strerror}") from error
+    # Python's default since 3.13; private authorities often lack what it asks, which docker does not
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if ca_file is not None:
         _trust(context, ca_file, f"--ca-file {ca_file}")
     if (folder := certificate_folder(host, environment)) is not None:

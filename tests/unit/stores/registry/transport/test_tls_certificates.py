@@ -1,12 +1,18 @@
 """Certificates that docker and Podman keep for a registry count here, too: its authorities, and a client's own."""
 
+import datetime as dt
+import socket
 import ssl
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as s
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tasks.oci.errors import ConfigurationError, UntrustedConnectionError
 from tasks.stores.registry.transport.http_pool import HttpPool
@@ -156,3 +162,40 @@ def test_a_file_for_keys_that_can_not_be_written_is_named_with_its_variable(
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "gone" / "keys"))
     with pytest.raises(ConfigurationError, match=r"SSLKEYLOGFILE: .*gone/keys: No such file or directory"):
         tls_context("r.example", None, {})
+
+
+def made_plainly(folder: Path) -> None:
+    """An authority (ca.pem) whose constraints are not critical, and a certificate of it that has no word of its key.
+
+    So are those that `openssl x509 -req` made for years, and docker's client trusts them.
+    """
+    key, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name.from_rfc4514_string("CN=authority"), dt.datetime.now(dt.UTC)
+    plain = x509.CertificateBuilder().issuer_name(name).serial_number(7).not_valid_before(now)
+    plain = plain.not_valid_after(now + dt.timedelta(days=1))
+    top = plain.subject_name(name).public_key(key.public_key())
+    top = top.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=False)
+    host = plain.subject_name(x509.Name.from_rfc4514_string("CN=r.example")).public_key(own.public_key())
+    host = host.add_extension(x509.SubjectAlternativeName([x509.DNSName("r.example")]), critical=False)
+    for file, certificate in (("ca.pem", top), ("host.pem", host)):
+        signed = certificate.sign(key, hashes.SHA256())
+        (folder / file).write_bytes(signed.public_bytes(s.Encoding.PEM))
+    private = own.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption())
+    (folder / "host.key").write_bytes(private)
+
+
+def test_an_authority_that_docker_trusts_is_trusted_by_each_python(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 3.13 on, Python's own default asks more of it, and the user would be told to name what they named."""
+    made_plainly(tmp_path)
+    strict, server = ssl.create_default_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    monkeypatch.setattr(ssl, "create_default_context", lambda: strict)
+    server.load_cert_chain(tmp_path / "host.pem", tmp_path / "host.key")
+    client = tls_context("r.example", str(tmp_path / "ca.pem"), environment)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ThreadPoolExecutor(1) as pool:
+        accepted = pool.submit(server.wrap_socket, theirs, server_side=True)
+        with client.wrap_socket(ours, server_hostname="r.example") as connected, accepted.result():
+            assert connected.getpeercert()
