@@ -14,10 +14,10 @@ from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.by_age import undated
 from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
+from tasks.operations.choosing.exact_list import as_listed
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.reports.findings import NO_LAYOUTS, NONE_OF_AGE, NOTHING_CHOSEN, is_harmful, tagless
-from tasks.operations.reports.shown_text import printable
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
 from tasks.ports import Finding
@@ -150,7 +150,7 @@ class _LinePrinter:
     """A line for each tag; findings to standard error."""
 
     def repository(self, listed: _Listed) -> None:
-        path = printable(listed.inventory.path)
+        path = as_listed(listed.inventory.path)
         sys.stdout.writelines(_line(path, entry) for entry in listed.tags)
         sys.stdout.flush()  # as soon as it was found, and before what is said of it
 

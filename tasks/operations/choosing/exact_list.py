@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _MISTAKES_TOLD = 20
+_HERE = "./"
 _BY_DIGEST = re.compile(r"(.*)@((?:sha256|sha512):.*)")
 
 
@@ -37,7 +38,7 @@ class ExactList:
     def parse(cls, lines: Iterable[str], name: str) -> ExactList:
         """Read the lines of a file; blank ones and those that begin with `#` are passed over.
 
-        So is what follows a tab: lines of `ls` have a digest there.
+        So is what follows a tab: lines of `ls` have a digest there. A repository may be written with `./` before it.
 
         Raises:
             ConfigurationError: some are no references, each with its number, or there is none.
@@ -49,7 +50,7 @@ class ExactList:
             if not text or text.startswith("#"):
                 continue
             try:
-                repository, wanted = _reference(text)
+                repository, wanted = _reference(text.removeprefix(_HERE))
             except LayoutliftError as error:
                 mistakes.append(f"{name}:{number}: {text!r}: {error}")
             else:
@@ -97,6 +98,12 @@ class ExactList:
             if path in left
             for wanted, line in listed.items()
         )
+
+
+def as_listed(path: str) -> str:
+    """How a list of ours names a repository, so that it is neither taken for a comment nor loses a blank."""
+    shown = printable(path)
+    return _HERE + shown if shown.startswith(("#", " ")) else shown
 
 
 def _reference(text: str) -> tuple[str, str]:

@@ -139,6 +139,22 @@ def test_a_list_says_nothing_of_a_folder_that_the_patterns_leave_out(source: Pat
     assert (ended.exit_code, "aside" in ended.output) == (0, False)
 
 
+def test_each_line_of_a_list_finds_its_tag_again_whatever_its_repository_is_called(tmp_path: Path) -> None:
+    """One that begins with # would be a comment, and be left out without a word."""
+    names = ["#old/app", "# app", " app", "app", "app ", "a\tb", "a#b", "caf\udce9", "a:b", "a@b", "#"]
+    for name in names:
+        layout = LayoutBuilder(tmp_path / "source" / name)
+        layout.image("v1", layers=[name.encode(errors="surrogateescape")])
+        layout.write()
+    lines = listed(tmp_path / "source").stdout
+    assert len(lines.splitlines()) == len(names)
+    (tmp_path / "images.txt").write_text(lines)
+    again = listed(tmp_path / "source", "--tags-from", tmp_path / "images.txt")
+    assert (again.exit_code, again.stdout, again.stderr) == (0, lines, "")
+    (tmp_path / "images.txt").write_text("".join(f"#{line}\n" for line in lines.splitlines()[1:]) + "app:v1")
+    assert listed(tmp_path / "source", "--tags-from", tmp_path / "images.txt").stdout.startswith("app:v1\t")
+
+
 def test_a_list_in_json_has_the_chosen_repositories(source: Path) -> None:
     chosen = json.loads(listed(source, "--include", "app", "--json").stdout)["repositories"]
     assert [each["repository"] for each in chosen] == ["app"]
