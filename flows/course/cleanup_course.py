@@ -23,7 +23,7 @@ from flows.dashboard.cleanup_approval import ask
 from flows.dashboard.cleanup_publishing import Applied, publish_plan
 from flows.dashboard.dashboard_limits import ended_by_a_pause
 from flows.forms.quantities import seconds
-from flows.server.settings_of_run import log_to_run
+from flows.server.settings_of_run import logged_to_run
 from tasks.cleanup_plans import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
 from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
@@ -61,12 +61,11 @@ def clean_up(given: CleanupParameters, logins: Logins) -> State[None]:
         LayoutliftError: it could not be planned or applied.
     """
     refuse_passing(state=given.state)
-    log_to_run()
     root = Path(given.state) if given.state else made_state_root(os.environ) / "cleanups" / "plans"
     run, stop = _run_id(), Stop()
     course = _Course(given, logins, PlanShelf(root), run, stop)
     try:
-        with ended_by_a_pause(stop.set):
+        with logged_to_run(), ended_by_a_pause(stop.set):
             ended = course.carry_out()
     except LayoutliftError:
         course.shelf.close(run)

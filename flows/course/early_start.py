@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from flows.course.live_limits import DEFAULT_VARIABLE
 from flows.forms.block_names import names_block
 from flows.server.prefect_server import has_no_variable
+from flows.terminal.log_lines import FLOW_RUN
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.operations.work.planning import OnConflict
 from tasks.ports import Finding
@@ -134,11 +135,12 @@ class _KeptLog(logging.Handler):
         self._records.append(record)
 
     def hand_over(self) -> None:
+        """Pass on what was told; the flow's own handlers know already of what says whose it is."""
         self.forget()
         while self._records:
             record = self._records.popleft()
             for handler in self._logger.handlers:
-                if handler not in self._told:
+                if handler not in self._told and not hasattr(record, FLOW_RUN):
                     handler.handle(record)
 
     def forget(self) -> None:

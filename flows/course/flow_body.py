@@ -18,6 +18,7 @@ from flows.dashboard.dashboard_limits import ended_by_a_pause, limits_reader
 from flows.dashboard.publishing import publish, work_as_tasks
 from flows.forms.block_names import names_block
 from flows.server.heartbeats import heartbeats
+from flows.server.settings_of_run import logged_to_run
 from tasks.oci.errors import ConflictsError, LockHeldError
 from tasks.operations.reports.told_errors import told, told_plainly
 
@@ -47,7 +48,7 @@ def run_as_flow(
     refuse_standard_input(tags_from=options.tags_from)
     watcher = current_watcher()
     try:
-        with stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):
+        with logged_to_run(), stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):
             _drive(kind, _with_places(_with_patience(options)), watcher, work, publish)
     except LockHeldError as held:
         return skipped(held, watcher)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
 from flows.dashboard.shown_progress import only_noted
-from flows.server.settings_of_run import log_to_run
+from flows.server.settings_of_run import logged_to_run
 from tasks.benchmark_case import benchmark_case, shared_benchmark
 from tasks.operations.benchmark.report_text import table_rows
 
@@ -21,8 +21,7 @@ MOST_CHARACTERS = 200_000
 
 def measure_as_tasks(run: BenchmarkRun) -> None:
     """Measure each case as a task of the flow that this is called from, one after another."""
-    log_to_run()
-    with shared_benchmark(run):
+    with logged_to_run(), shared_benchmark(run):
         for case in run.cases_left:
             benchmark_case(run.about.run, case.label)
 

@@ -12,7 +12,6 @@ from prefect.futures import wait
 from flows.dashboard.announcing import announce_begun, announce_ended
 from flows.dashboard.dashboard_limits import ended_by_a_pause
 from flows.dashboard.shown_progress import only_noted, show_end, shown_progress
-from flows.server.settings_of_run import log_to_run
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import harmful_first
 from tasks.operations.reports.shown_text import printable
@@ -37,7 +36,6 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def shown_work(run: Run, parts: str) -> Iterator[None]:
     """Have the dashboard show a run's work until the end of the block, and have a pause there end it in order."""
-    log_to_run()
     logger.info("%s: %s in %s", run.options.title, counted(run.progress.expected, "tag"), parts)
     announce_begun(run)
     with ended_by_a_pause(run.tree.end_early), shown_progress(run):

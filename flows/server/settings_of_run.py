@@ -6,9 +6,10 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prefect.context import SettingsContext, get_settings_context
+from prefect.context import FlowRunContext, SettingsContext, TaskRunContext, get_settings_context
+from prefect.runtime import flow_run
 
-from flows.terminal.log_lines import LOGGERS, is_to_stderr
+from flows.terminal.log_lines import FLOW_RUN, LOGGERS, is_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,19 +28,43 @@ def changed_settings(part: str, name: str, value: object) -> Iterator[None]:
         yield
 
 
-def log_to_run() -> None:
-    """Let what our loggers tell reach the run: Prefect sends their records there, but sets no level.
+@contextmanager
+def logged_to_run() -> Iterator[None]:
+    """Let what our loggers tell in the block reach the flow run: Prefect sends it there, but sets no level.
 
     Who wants to see more, as by `--debug`, sees it on standard error; a run's log is not filled with each request.
     """
-    for name in LOGGERS:
-        logger = logging.getLogger(name)
-        if not logger.isEnabledFor(logging.INFO):
-            logger.setLevel(logging.INFO)
-        for handler in logger.handlers:
-            if not is_to_stderr(handler):
-                handler.addFilter(_is_for_run)
+    whose = _Whose(flow_run.get_id())
+    handlers = [each for name in LOGGERS for each in _handlers_of_runs(logging.getLogger(name))]
+    for handler in handlers:
+        handler.addFilter(_is_for_run)
+        handler.addFilter(whose)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(whose)
+
+
+def _handlers_of_runs(logger: logging.Logger) -> list[logging.Handler]:
+    """What brings a logger's records to runs; from now on it tells at least what goes there."""
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+    return [handler for handler in logger.handlers if not is_to_stderr(handler)]
 
 
 def _is_for_run(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.INFO or record.name.partition(".")[0] not in LOGGERS
+
+
+class _Whose(logging.Filter):
+    """Names the run in what is told by threads that Prefect knows of no run: such as began before it was loaded."""
+
+    def __init__(self, run: str | None) -> None:
+        super().__init__()
+        self._run = run
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if self._run is not None and FlowRunContext.get() is None and TaskRunContext.get() is None:
+            setattr(record, FLOW_RUN, self._run)
+        return True

@@ -12,6 +12,8 @@ from tasks.operations.reports.shown_text import printable
 LOGGERS = ("flows", "tasks")
 DEBUG = "LAYOUTLIFT_DEBUG"
 """Set for the whole log."""
+FLOW_RUN = "flow_run_id"
+"""What a record says of the flow run it belongs to, where its thread does not; Prefect's handler looks for it."""
 
 
 class _Line(logging.Formatter):

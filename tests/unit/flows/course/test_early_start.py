@@ -1,7 +1,6 @@
 """A run that begins while Prefect is imported is the flow's run afterwards, or ends in order with its report."""
 
 import json
-import logging
 import os
 import signal
 import threading
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.course import early_start, stopping
+from flows.course import stopping
 from flows.course.early_start import EarlyStart, begun_early, may_begin_early
 from flows.course.live_limits import DEFAULT_VARIABLE
 from flows.forms.parameters import CheckParameters, MigrateParameters
@@ -36,18 +35,6 @@ def options(tmp_path: Path) -> RunOptions:
 def checked(folder: Path, source: Path) -> RunOptions:
     state, report = folder / "state", folder / "report.json"
     return CheckParameters(source=str(source), state=str(state), report=str(report)).to_options()
-
-
-class Kept(logging.Handler):
-    """Keeps what this test says, each time that it is told."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.said: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage().startswith("said"):
-            self.said.append(record.getMessage())
 
 
 def test_the_flow_goes_on_with_the_run_that_was_begun(options: RunOptions) -> None:
@@ -160,45 +147,6 @@ def test_a_run_that_can_not_be_opened_says_why_to_whoever_takes_it_over(tmp_path
     console.early = EarlyStart(RunKind.CHECK, options, console)
     with pytest.raises(ConfigurationError, match="nowhere"), console.open(RunKind.CHECK, options):
         pass
-
-
-def test_what_the_engine_logged_before_reaches_the_handlers_that_came_since(options: RunOptions) -> None:
-    console, engine = Console(), logging.getLogger("tasks")
-    there, since = Kept(), Kept()
-    engine.addHandler(there)
-    try:
-        early = EarlyStart(RunKind.CHECK, options, console)
-        logging.getLogger("tasks.operations.reports.run_log").warning("said early")
-        engine.addHandler(since)
-        with early.taken_over():
-            logging.getLogger("tasks.operations.reports.run_log").warning("said later")
-    finally:
-        engine.removeHandler(since)
-        engine.removeHandler(there)
-    assert there.said == since.said == ["said early", "said later"]
-
-
-def test_of_a_log_that_waits_for_its_flow_the_last_records_are_kept(
-    options: RunOptions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(early_start, "KEPT_RECORDS", 2)
-    console, engine, kept = Console(), logging.getLogger("tasks"), Kept()
-    console.early = EarlyStart(RunKind.CHECK, options, console, may_begin=lambda: False)
-    console.early.wait_until_open(10)
-    for number in range(5):
-        engine.warning("said %d", number)
-    engine.addHandler(kept)
-    try:
-        with console.open(RunKind.CHECK, options):
-            assert kept.said == ["said 3", "said 4"]
-    finally:
-        engine.removeHandler(kept)
-
-
-def test_nothing_of_the_log_is_kept_of_a_run_that_nobody_took_over(options: RunOptions) -> None:
-    before = logging.getLogger("tasks").handlers[:]
-    EarlyStart(RunKind.CHECK, options, Console()).end()
-    assert logging.getLogger("tasks").handlers == before
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwayServer]:
         monkeypatch.setattr(module, "LOOK_EVERY", 0.01)
     monkeypatch.setattr(shown_progress, "create_progress_artifact", lambda _share, key, _line: key)
     monkeypatch.setattr(shown_progress, "get_client", lambda **_: server)
-    for name in ("log_to_run", "announce_begun", "announce_ended"):
+    for name in ("announce_begun", "announce_ended"):
         monkeypatch.setattr(publishing, name, lambda *_: None)
     monkeypatch.setattr(publishing, "create_markdown_artifact", server.request)
     yield server

@@ -1,13 +1,18 @@
 """Prefect's settings are changed for a block of code, and for that alone; what is logged goes where it belongs."""
 
 import logging
+import threading
+import uuid
 from collections.abc import Iterator
 
 import pytest
+from prefect.context import TaskRunContext
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings
 
-from flows.server.settings_of_run import changed_settings, log_to_run
+from flows.server.settings_of_run import changed_settings, logged_to_run
 from flows.terminal.log_lines import DEBUG, LOGGERS, is_to_stderr, log_to_stderr
+from tasks.stores.state import lock_holder
+from tasks.stores.state.lock_holder import Heartbeat
 
 
 def test_settings_are_others_within_the_block_and_as_before_after_it() -> None:
@@ -26,8 +31,10 @@ class OfRun(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.told: list[str] = []
+        self.runs: list[str | None] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        self.runs.append(getattr(record, "flow_run_id", None))
         self.told.append(record.getMessage())
 
 
@@ -47,8 +54,8 @@ def of_run() -> Iterator[OfRun]:
 
 
 def test_a_run_is_told_what_a_logger_without_a_level_says(of_run: OfRun) -> None:
-    log_to_run()
-    logging.getLogger("tasks.runs").info("some tags")
+    with logged_to_run():
+        logging.getLogger("tasks.runs").info("some tags")
     assert of_run.told == ["some tags"]
 
 
@@ -57,8 +64,32 @@ def test_each_request_is_still_shown_once_the_run_has_begun_and_is_not_told_to_i
 ) -> None:
     monkeypatch.setenv(DEBUG, "1")
     log_to_stderr()
-    log_to_run()
-    logging.getLogger("tasks.stores").debug("HEAD /v2/: 200")
-    logging.getLogger("tasks.runs").info("some tags")
+    with logged_to_run():
+        logging.getLogger("tasks.stores").debug("HEAD /v2/: 200")
+        logging.getLogger("tasks.runs").info("some tags")
     assert capsys.readouterr().err == "debug: HEAD /v2/: 200\ninfo: some tags\n"
     assert of_run.told == ["some tags"]
+
+
+def test_a_thread_that_has_no_flow_run_warns_on_the_page_of_the_run_that_is_under_way(
+    of_run: OfRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", run := str(uuid.uuid4()))
+    monkeypatch.setattr(lock_holder, "HEARTBEAT_SECONDS", 0.01)
+    lost = threading.Event()
+    heart = Heartbeat(lambda: False, lost.set)
+    with logged_to_run():
+        heart.start()
+        assert lost.wait(10)
+    heart.stop()
+    logging.getLogger("tasks.runs").warning("after the run")
+    assert of_run.told == [lock_holder.LOST, "after the run"]
+    assert of_run.runs == [run, None]
+
+
+def test_what_a_thread_of_a_flow_run_says_is_left_to_prefect(of_run: OfRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which puts it on the page of its task."""
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", str(uuid.uuid4()))
+    with logged_to_run(), TaskRunContext.model_construct():
+        logging.getLogger("tasks.runs").warning("a tag")
+    assert of_run.runs == [None]
