@@ -75,6 +75,8 @@ class RunTracer:
 def run_traced(kind: str, attributes: Attributes) -> Iterator[RunTracer]:
     """The span of a run around the block; what the block raises makes it one that failed.
 
+    It is no thread's current one: a run that begins early is begun in one thread and ended in another.
+
     Raises:
         ConfigurationError: what the OTEL_* variables say makes no sense.
     """
@@ -82,7 +84,7 @@ def run_traced(kind: str, attributes: Attributes) -> Iterator[RunTracer]:
     own = None if isinstance(provider, TracerProvider) else _own_provider()
     tracer = (own or provider).get_tracer(NAME)
     try:
-        with tracer.start_as_current_span(f"{NAME}.{kind}", attributes=_sendable(attributes)) as span:
+        with tracer.start_span(f"{NAME}.{kind}", attributes=_sendable(attributes)) as span:
             yield RunTracer(tracer, trace.set_span_in_context(span))
     finally:
         if own is not None:

@@ -127,7 +127,8 @@ def test_a_run_is_a_trace_with_a_span_for_each_graph(
     target = f"{docker_registry.host}/{prefix}"
     with receiving() as collector:
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
-        layoutlift.migrate(source, target, "--traces", environment=environment, code=1)
+        ended = layoutlift.migrate(source, target, "--traces", environment=environment, code=1)
+    assert "traces" not in ended.stderr
     assert set(collector.paths) == {"/v1/traces"}
     found = [span for span in spans(collector) if span.name.startswith("layoutlift.")]
     (root,) = (span for span in found if span.name == "layoutlift.migrate")

@@ -7,15 +7,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from tasks.oci.errors import TransportError
 from tasks.stores import tracing
 from tasks.stores.tracing import run_traced
-from tests.support.collectors import receiving
+from tests.support.collectors import Receiver, receiving
 from tests.support.scripted_registry import Reply, Request, ScriptedRegistry
 
 MORE_THAN_A_BATCH = 600
@@ -63,11 +66,15 @@ def test_a_name_that_is_no_utf_8_costs_no_span(monkeypatch: pytest.MonkeyPatch) 
             for name in ("good", "caf\udce9"):
                 with tracer.span("unit", {"repository": name, "tags": [name]}) as span:
                     span.note({"seen": name}, f"{name} is broken")
+    sent = spans(collector)
+    assert [span.status.message for span in sent[:2]] == ["good is broken", "caf\\udce9 is broken"]
+    assert len(sent) == 3
+
+
+def spans(collector: Receiver) -> list[Span]:
     request = ExportTraceServiceRequest()
     request.ParseFromString(b"".join(collector.bodies))
-    spans = [s for resource in request.resource_spans for scope in resource.scope_spans for s in scope.spans]
-    assert [span.status.message for span in spans[:2]] == ["good is broken", "caf\\udce9 is broken"]
-    assert len(spans) == 3
+    return [s for resource in request.resource_spans for scope in resource.scope_spans for s in scope.spans]
 
 
 def test_a_collector_that_is_not_there_is_told_of_once_and_by_us(
@@ -81,6 +88,33 @@ def test_a_collector_that_is_not_there_is_told_of_once_and_by_us(
     (told,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert told.name.startswith("tasks.")
     assert "the run goes on: Transient error: Connection refused" in told.getMessage()
+
+
+def test_a_run_that_one_thread_begins_and_another_ends_is_one_trace_and_told_of_by_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one that begins while Prefect is imported."""
+    traced = ExitStack()
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with ThreadPoolExecutor(1) as opener:
+            tracer = opener.submit(traced.enter_context, run_traced("migrate", {})).result()
+        with traced, tracer.span("unit", {}):
+            pass
+    unit, run = spans(collector)
+    assert unit.parent_span_id == run.span_id
+    assert caplog.messages == []
+
+
+def test_a_run_that_fails_is_a_failed_span_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with pytest.raises(TransportError), run_traced("migrate", {}):
+            raise TransportError("the target is away")
+    (run,) = spans(collector)
+    assert run.status.code == Status.STATUS_CODE_ERROR
+    assert run.status.message == "TransportError: the target is away"
+    assert [event.name for event in run.events] == ["exception"]
 
 
 def test_a_setting_that_the_sdk_passes_over_is_not_told_as_traces_that_can_not_be_sent(
