@@ -15,6 +15,7 @@ LayoutliftError
 │  │  └─ DigestOnlyError         an entry is named by its digest, and has no tag
 │  ├─ InvalidManifestError
 │  ├─ InvalidLayoutError
+│  │  └─ LayoutMissingError      there is no layout at all (reports name it as the one above)
 │  ├─ NameCollisionError         several layouts hold images of one name
 │  ├─ NestingTooDeepError
 │  └─ UnsupportedMediaTypeError
@@ -168,6 +169,10 @@ class InvalidLayoutError(SpecError):
     """`oci-layout` or `index.json` is missing or can't be understood."""
 
     code = "invalid_layout"
+
+
+class LayoutMissingError(InvalidLayoutError):
+    """There is no layout at all: `oci-layout` is missing, or no layout has this name."""
 
 
 class NameCollisionError(SpecError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor, in_words
-from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, SpecError
+from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, LayoutMissingError, SpecError
 from tasks.oci.json_stream import TooLongError, iter_places
 from tasks.oci.reference import REF_NAME, tag_of_annotations
 
@@ -75,12 +75,8 @@ def is_placeholder(size: int, digest: Digest) -> bool:
 
 def missing(name: str) -> InvalidLayoutError:
     """The error over a layout of which a file is not there."""
-    return InvalidLayoutError(f"{name} is missing")
-
-
-def says_absent(error: InvalidLayoutError) -> bool:
-    """Whether there is no layout at all; all that crosses from the process that reads a mount is the text."""
-    return str(error) == str(missing(MARKER))
+    kind = LayoutMissingError if name == MARKER else InvalidLayoutError
+    return kind(f"{name} is missing")
 
 
 def check_marker(raw: bytes) -> None:

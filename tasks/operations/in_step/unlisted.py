@@ -10,9 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
-from tasks.oci.errors import InterruptedRunError, InvalidLayoutError, SourceError, SourceUnavailableError, SpecError
-from tasks.oci.image_layout import says_absent
-from tasks.operations.source.split_source import NOT_NAMED
+from tasks.oci.errors import InterruptedRunError, LayoutMissingError, SourceError, SourceUnavailableError, SpecError
 from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 
@@ -63,14 +61,9 @@ def _asked_for(source: LayoutReader, stop: Stop, unlisted: Finding) -> Finding:
         source.read_index(path)
     except SourceUnavailableError:
         raise
+    except LayoutMissingError:  # one that has its marker and is broken is there, and only not listed
+        return unlisted
     except (SourceError, SpecError) as error:
-        if isinstance(error, InvalidLayoutError) and _says_gone(error):
-            return unlisted
         return Finding(path, error.code, f"it was migrated earlier, is not listed, and can't be read: {error}")
     message = "it was migrated earlier, and is there, but the source does not list it"
     return Finding(path, Problem.LAYOUT_HIDDEN, message)
-
-
-def _says_gone(error: InvalidLayoutError) -> bool:
-    """Whether there is nothing at all; a layout that has its marker and is broken is there, and only not listed."""
-    return says_absent(error) or str(error) == NOT_NAMED

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.oci.errors import (
     InterruptedRunError,
-    InvalidLayoutError,
     LayoutliftError,
+    LayoutMissingError,
     NameCollisionError,
     OutsideSourceError,
     SourceReadError,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tasks.ports import BlobContent, BlobStat, IndexFile, LayoutReader, Source
     from tasks.stop import Stop
 
-NOT_NAMED = "no layout of the source holds images of this name"
 _SHOWN = 5
 
 
@@ -116,7 +115,7 @@ class SplitSource:
     def _why_unknown(self, path: str) -> LayoutliftError:
         """Why there is nothing of a repository: a layout that can't be read may hold it."""
         unread = self._unread.get(path) or next(iter(self._unread.values()), None)
-        return unread or InvalidLayoutError(NOT_NAMED)
+        return unread or LayoutMissingError("no layout of the source holds images of this name")
 
     def _read_whole(self, part: _Part) -> IndexFile:
         file = self.whole.read_index(part.layout)

@@ -15,6 +15,8 @@ def tree(root: type[LayoutliftError] = LayoutliftError) -> list[type[LayoutliftE
 
 
 KINDS = tree()
+TOLD_ALIKE = {errors.LayoutMissingError: errors.InvalidLayoutError}
+"""What only the program tells apart: reports name it as the kind that it is one of."""
 
 
 def listed_with_parents() -> dict[str, str | None]:
@@ -39,7 +41,8 @@ def test_the_docstring_draws_the_tree_as_it_is() -> None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_kind_has_a_code_of_its_own_and_says_what_it_is(kind: type[LayoutliftError]) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.code)
-    assert [other for other in KINDS if other.code == kind.code] == [kind]
+    of_one_code = [other for other in KINDS if other.code == kind.code and other not in TOLD_ALIKE]
+    assert of_one_code == [TOLD_ALIKE.get(kind, kind)]
     assert (kind.__doc__ or "").strip()
 
 

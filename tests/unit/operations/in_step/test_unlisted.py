@@ -1,15 +1,21 @@
 """What earlier runs found and a listing lacks is gone where each kind of source says that nothing is there."""
 
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.oci.codes import Remark
 from tasks.operations.in_step.unlisted import asked_for
 from tasks.operations.source.split_source import SplitSource
-from tasks.ports import Finding
+from tasks.ports import Finding, LayoutReader
 from tasks.stop import Stop
+from tasks.stores.directory import watched_process
 from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.directory.mount_patience import Patience
+from tasks.stores.directory.watched_layouts import WatchedLayouts
+from tasks.stores.directory.watched_process import WatchedProcess
 from tests.support.layouts import LayoutBuilder
 
 UNLISTED = Finding("gone", Remark.LAYOUT_VANISHED, "it is not listed")
@@ -17,7 +23,11 @@ UNLISTED = Finding("gone", Remark.LAYOUT_VANISHED, "it is not listed")
 
 def found(root: Path, *, is_split: bool) -> str:
     source = LayoutDirectory(root, retry_wait=0)
-    (finding,) = asked_for(SplitSource(source) if is_split else source, [UNLISTED], Stop(), is_other=False)
+    return code_of(SplitSource(source) if is_split else source)
+
+
+def code_of(source: LayoutReader) -> str:
+    (finding,) = asked_for(source, [UNLISTED], Stop(), is_other=False)
     return finding.code
 
 
@@ -40,3 +50,20 @@ def test_a_marker_whatever_it_says_is_something_that_is_there(tmp_path: Path, ma
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "oci-layout").write_bytes(marker)
     assert found(tmp_path, is_split=False) == "invalid_layout"
+
+
+def test_on_a_mount_too_what_is_gone_is_told_by_its_kind_however_it_is_worded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deleted at the target hangs on it."""
+    told = watched_process.error_from_json
+
+    def in_other_words(message: dict[str, Any]) -> Exception:
+        return told(message | {"message": "nothing there"})
+
+    monkeypatch.setattr(watched_process, "error_from_json", in_other_words)
+    with closing(WatchedProcess(str(tmp_path), Patience())) as process:
+        assert code_of(WatchedLayouts(process)) == "layout_vanished"
+        (tmp_path / "gone").mkdir()
+        (tmp_path / "gone" / "oci-layout").write_bytes(b'{"imageLayoutVersion":"1.0.0"}')
+        assert code_of(WatchedLayouts(process)) == "invalid_layout"
