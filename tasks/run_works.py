@@ -90,7 +90,7 @@ class Works:
         def paced(content: BlobContent) -> BlobContent:
             return PacedContent(content, self.pace, self.progress.note_bytes)
 
-        tools = CopyTools(self.source, target, self.hands, paced, self.proof)
+        tools = CopyTools(self.source, target, self.hands, paced, self.progress.note_traffic, self.proof)
         policy, selection = self.policy, self.selection
 
         def begin(inventory: RepositoryInventory, repository: str, units: Sequence[Unit]) -> RepositoryWork:

@@ -114,13 +114,13 @@ class Engine:
     def run(self) -> Iterator[TreeRun]:
         source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
         hands, self.ledger = SpareHands(2), Ledger(self.lines)
-        tools = CopyTools(source, self.target, hands, lambda content: content)
+        self._log = RunLog(self, Progress(), self.stop, fail_fast=self.policy.fail_fast)
+        tools = CopyTools(source, self.target, hands, lambda content: content, self.progress.note_traffic)
         address = TargetAddress.parse("registry.example")
         selection = self.selection or Selection.parse(self.include, self.exclude)
         renames = Renames.parse(self.rename)
         job = RunJob(address, "root", self.policy, selection, renames, self.profile, self.preflight)
         self.results.clear()
-        self._log = RunLog(self, Progress(), self.stop, fail_fast=self.policy.fail_fast)
 
         def begin(inventory: RepositoryInventory, name: str, _: Sequence[Unit]) -> CopyWork:
             return self.work(tools, inventory, name)
@@ -149,7 +149,7 @@ class Engine:
         source = self.wrap(LayoutDirectory(str(self.root), retry_wait=SOURCE_WAIT))
         hands, self.ledger = SpareHands(1), Ledger(self.lines)
         inventory = enumerate_repository(source, path)
-        tools = CopyTools(source, self.target, hands, lambda content: content)
+        tools = CopyTools(source, self.target, hands, lambda content: content, lambda _: None)
         work = self.work(tools, inventory, path)
         for unit in units_of(inventory, inventory.tags, self.policy):
             yield from work.execute(unit)

@@ -58,7 +58,7 @@ def lift_all(source: MemorySource, target: MemoryTarget) -> list[LayoutliftError
     """Copy every tag of every layout; what went wrong, which may be errors of ours only."""
     errors: list[LayoutliftError] = []
     hands = SpareHands(1)
-    tools = CopyTools(source, target, hands, lambda content: content)
+    tools = CopyTools(source, target, hands, lambda content: content, lambda _: None)
     for path in source.list_layouts():
         try:
             inventory = enumerate_repository(source, str(path))

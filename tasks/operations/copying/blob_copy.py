@@ -6,7 +6,6 @@ worker sends just now is left for last.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import DamagedAtTargetError, SizeMismatchError
@@ -32,15 +31,7 @@ class BlobCopy:
         self._path = path
         self._repository = repository
         self._presence = Presence(tools.target, repository, new=new, opened=opened)
-        self._traffic = Traffic()
         self._absent: set[Digest] = set()
-        self._lock = threading.Lock()
-
-    def take_traffic(self) -> Traffic:
-        """What was moved since the last call."""
-        with self._lock:
-            taken, self._traffic = self._traffic, Traffic()
-        return taken
 
     def ensure(self, blobs: Sequence[Descriptor]) -> None:
         """Have all of them there.
@@ -73,8 +64,8 @@ class BlobCopy:
         )
         if isinstance(outcome, UnderWay):
             return outcome
-        with self._lock:
-            _count(self._traffic, outcome, blob.size)
+        if outcome is not None:
+            self._tools.note_traffic(_traffic_of(outcome, blob.size))
         return None
 
     def _is_absent(self, digest: Digest) -> bool:
@@ -106,11 +97,7 @@ class BlobCopy:
             raise SizeMismatchError(said) from error
 
 
-def _count(traffic: Traffic, arrival: BlobArrival | None, size: int) -> None:
+def _traffic_of(arrival: BlobArrival, size: int) -> Traffic:
     if arrival is BlobArrival.PUSHED:
-        traffic.blobs_pushed += 1
-        traffic.bytes_pushed += size
-    elif arrival is BlobArrival.MOUNTED:
-        traffic.blobs_mounted += 1
-    elif arrival is BlobArrival.PRESENT:
-        traffic.blobs_present += 1
+        return Traffic(blobs_pushed=1, bytes_pushed=size)
+    return Traffic(blobs_mounted=1) if arrival is BlobArrival.MOUNTED else Traffic(blobs_present=1)

@@ -13,6 +13,7 @@ from tasks.operations.work.content_proof import AS_IT_IS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tasks.operations.reports.results import Traffic
     from tasks.operations.work.content_proof import ContentProof
     from tasks.operations.work.spare_hands import SpareHands
     from tasks.ports import BlobContent, LayoutReader, Target
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 class CopyTools:
     """See the module; `paced` counts content as it is read, and holds it back to the run's pace.
 
+    `note_traffic` is told of each blob that is sent, mounted, or there already.
     What is read back at the target is so by `proof`, and counts as nothing that is brought.
     A shard's `source` knows the repositories that the shard was told of; `whole_source` knows the others, too.
     """
@@ -30,6 +32,7 @@ class CopyTools:
     target: Target
     hands: SpareHands
     paced: Callable[[BlobContent], BlobContent]
+    note_traffic: Callable[[Traffic], None]
     proof: ContentProof = AS_IT_IS
     blobs: Claims = field(default_factory=Claims)
     manifests: Claims = field(default_factory=Claims)

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from tasks.operations.copying.copy_tools import CopyTools
     from tasks.operations.copying.noted_tags import NotedTags
     from tasks.operations.copying.tag_planner import TagPlanner
-    from tasks.operations.reports.results import Traffic
     from tasks.ports import Finding, RemoteManifest
 
 
@@ -109,10 +108,6 @@ class CopyWork(RepositoryWork):
             verifier=self._verifier,
             is_new=is_new,
         )
-
-    def take_traffic(self) -> Traffic:
-        """See `RepositoryWork.take_traffic`."""
-        return self._copier.blobs.take_traffic()
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""

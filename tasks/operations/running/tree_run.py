@@ -196,7 +196,6 @@ class TreeRun:
         else:
             with self._hands.one():
                 results = work.execute(replace(unit, patient=not last_attempt))
-        self._log.progress.note_traffic(work.take_traffic())
         is_final = last_attempt or self._log.reason_to_skip() is not None
         later = [] if is_final else [result for result in results if result.code in TRANSIENT_CODES]
         for result in results:

@@ -18,15 +18,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import parse_referrers_tag
-from tasks.operations.reports.results import (
-    Depth,
-    Outcome,
-    RefusedEntry,
-    RepositoryInventory,
-    TagEntry,
-    TagResult,
-    Traffic,
-)
+from tasks.operations.reports.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagEntry, TagResult
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.work.planning import CopyPolicy, TagPlan, plan_untagged
 
@@ -112,10 +104,6 @@ class RepositoryWork(ABC):
     @abstractmethod
     def _execute(self, unit: Unit) -> list[TagResult]:
         """Do a unit; errors of ours may be raised."""
-
-    def take_traffic(self) -> Traffic:
-        """What was moved since the last call."""
-        return Traffic()
 
     def found(self) -> list[Finding]:
         """Findings so far; the only ones that are asked for where the work is given up before its end."""
@@ -213,10 +201,6 @@ class WrappedWork(RepositoryWork):
     def refuse(self, entry: RefusedEntry) -> TagResult:
         """See `RepositoryWork.refuse`."""
         return self._work.refuse(entry)
-
-    def take_traffic(self) -> Traffic:
-        """See `RepositoryWork.take_traffic`."""
-        return self._work.take_traffic()
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""

@@ -66,9 +66,14 @@ def target(blobs: list[Descriptor]) -> GatedTarget:
 
 
 @pytest.fixture
-def tools(layout: LayoutBuilder, target: GatedTarget) -> Iterator[CopyTools]:
+def moved() -> Traffic:
+    return Traffic()
+
+
+@pytest.fixture
+def tools(layout: LayoutBuilder, target: GatedTarget, moved: Traffic) -> Iterator[CopyTools]:
     hands = SpareHands(1)
-    yield CopyTools(LayoutDirectory(str(layout.path.parent)), target, hands, lambda content: content)
+    yield CopyTools(LayoutDirectory(str(layout.path.parent)), target, hands, lambda content: content, moved.add)
     hands.close()
 
 
@@ -160,34 +165,35 @@ class Noting(MemoryTarget):
 
 
 @pytest.fixture
-def noting(layout: LayoutBuilder) -> Iterator[CopyTools]:
+def noting(layout: LayoutBuilder, moved: Traffic) -> Iterator[CopyTools]:
     hands = SpareHands(1)
-    yield CopyTools(LayoutDirectory(str(layout.path.parent)), Noting(), hands, lambda content: content)
+    yield CopyTools(LayoutDirectory(str(layout.path.parent)), Noting(), hands, lambda content: content, moved.add)
     hands.close()
 
 
-def test_what_was_moved_is_counted_once_and_by_how_it_came(noting: CopyTools, blobs: list[Descriptor]) -> None:
+def test_what_was_moved_is_counted_once_and_by_how_it_came(
+    noting: CopyTools, moved: Traffic, blobs: list[Descriptor]
+) -> None:
     copy = BlobCopy(noting, "app", "app", new=False)
     copy.ensure(blobs)
     copy.ensure(blobs)
-    assert copy.take_traffic() == Traffic(blobs_pushed=2, bytes_pushed=len(BASE) + len(OWN))
-    assert copy.take_traffic() == Traffic()
+    pushed = Traffic(blobs_pushed=2, bytes_pushed=len(BASE) + len(OWN))
+    assert moved == pushed
     other = BlobCopy(noting, "app", "other", new=False)
     noting.target.push_blob("other", noting.source.blob("app", blobs[0]))
     other.ensure(blobs)
-    assert other.take_traffic() == Traffic(blobs_present=1, blobs_mounted=1)
+    assert moved == replace(pushed, blobs_present=1, blobs_mounted=1)
 
 
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_layer_that_may_be_absent_is_sent_where_the_source_has_it(
-    noting: CopyTools, layout: LayoutBuilder, is_there: bool
+    noting: CopyTools, moved: Traffic, layout: LayoutBuilder, is_there: bool
 ) -> None:
     foreign = layout.blob(b"foreign", "application/vnd.oci.image.layer.nondistributable.v1.tar")
     if not is_there:
         layout.blob_path(foreign).unlink()
-    copy = BlobCopy(noting, "app", "app", new=True)
-    copy.ensure([Descriptor.from_json(foreign)])
-    assert copy.take_traffic().blobs_pushed == is_there
+    BlobCopy(noting, "app", "app", new=True).ensure([Descriptor.from_json(foreign)])
+    assert moved.blobs_pushed == is_there
 
 
 def test_a_layer_that_the_source_lacks_is_never_passed_over(
@@ -211,13 +217,12 @@ def test_a_layer_of_another_size_at_the_target_is_damaged_there_unless_the_layou
 
 
 def test_a_layer_that_a_layout_has_lost_comes_from_the_repository_that_has_it(
-    noting: CopyTools, layout: LayoutBuilder, blobs: list[Descriptor]
+    noting: CopyTools, moved: Traffic, layout: LayoutBuilder, blobs: list[Descriptor]
 ) -> None:
     BlobCopy(noting, "app", "home", new=True).ensure(blobs)
     layout.blob_path(layout.blob(OWN)).unlink()
-    copy = BlobCopy(noting, "app", "app", new=True)
-    copy.ensure(blobs)
-    assert copy.take_traffic() == Traffic(blobs_mounted=2)
+    BlobCopy(noting, "app", "app", new=True).ensure(blobs)
+    assert moved == Traffic(blobs_pushed=2, blobs_mounted=2, bytes_pushed=len(BASE) + len(OWN))
     assert noting.target.has_blob("app", blobs[1])
 
 
@@ -237,7 +242,7 @@ def test_what_the_target_misses_after_all_is_sent_again_and_only_a_vague_word_is
 
 
 def test_a_layer_that_may_be_absent_is_looked_for_once_a_repository(
-    tools: CopyTools, monkeypatch: pytest.MonkeyPatch
+    tools: CopyTools, moved: Traffic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the base layers of Windows, which many images have: a mount takes a while to be sure of what is absent."""
     foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -252,4 +257,4 @@ def test_a_layer_that_may_be_absent_is_looked_for_once_a_repository(
     for _ in range(3):
         copied.ensure([absent])
     assert asked == [absent.digest]
-    assert copied.take_traffic() == Traffic()
+    assert moved == Traffic()

@@ -1479,7 +1479,7 @@ def test_what_is_kept_of_a_repository_is_freed_when_it_is_finished(layout: Layou
     """A run would else remember the blobs of all of its repositories by the name of each."""
     layout.index([layout.image(layers=[b"layer"], listed=False)], "v1")
     source, made = LayoutDirectory(str(layout.write().parent)), engine(layout, MemoryTarget())
-    tools = CopyTools(source, made.target, hands, lambda content: content)
+    tools = CopyTools(source, made.target, hands, lambda content: content, lambda _: None)
     work = made.work(tools, enumerate_repository(source, "app"), "app")
     (unit,) = units_of(work.inventory, work.inventory.tags, made.policy)
     (result,) = work.execute(unit)
@@ -1635,8 +1635,10 @@ def test_what_a_killed_run_had_put_at_risk_is_sent_again_by_the_next(layout: Lay
     layout.entries = [entry for entry in layout.entries if entry["digest"] != part["digest"]]
     layout.write()
     target.delete_manifest("app", part["digest"])
+    del target._asked("app").blobs[Digest.of(b"first")]
     assert made.copy()[0] == {"app:v1": "up_to_date"}
     assert target.resolve_manifest("app", part["digest"]) == part["digest"]
+    assert made.progress.totals.traffic.blobs_pushed == 1
 
 
 def test_what_is_at_risk_is_left_to_the_layout_that_has_it(layout: LayoutBuilder) -> None:

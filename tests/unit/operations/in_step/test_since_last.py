@@ -29,7 +29,6 @@ from tasks.operations.reports.results import (
     RepositoryInventory,
     TagEntry,
     TagResult,
-    Traffic,
 )
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 from tasks.ports import Finding
@@ -229,7 +228,6 @@ def test_what_was_skipped_is_not_whole_and_a_plan_notes_nothing() -> None:
     made.finish()
     assert ledger.layout("App") == LayoutNote("app", "", "settings")
     assert made.refuse(REFUSED).code == "invalid_manifest"
-    assert made.take_traffic() == Traffic()
 
 
 @pytest.mark.parametrize(

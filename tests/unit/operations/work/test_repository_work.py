@@ -12,7 +12,6 @@ from tasks.operations.reports.results import (
     RepositoryInventory,
     TagEntry,
     TagResult,
-    Traffic,
     UntaggedKind,
 )
 from tasks.operations.work.planning import CopyPolicy, Untagged
@@ -108,9 +107,9 @@ def test_a_list_of_referrers_that_could_not_be_read_is_not_worked_on() -> None:
     assert (str(result.outcome), result.code, result.message) == ("failed", "invalid_manifest", "it is no JSON")
 
 
-def test_work_that_says_nothing_else_moves_and_finds_nothing_and_tells_why_it_skips_or_refuses() -> None:
+def test_work_that_says_nothing_else_finds_nothing_and_tells_why_it_skips_or_refuses() -> None:
     work = Failing(AssertionError("never tried"))
-    assert (work.take_traffic(), work.finish(), work.asks_target) == (Traffic(), [], True)
+    assert (work.finish(), work.asks_target) == ([], True)
     (skipped,) = work.skip(Unit(IMAGE, ("v1",)), RegistryUnavailableError("away", status=503))
     assert (str(skipped.outcome), skipped.code, skipped.message) == ("failed", "registry_unavailable", "away")
     refused = work.refuse(RefusedEntry("a b", IMAGE.digest, IMAGE.media_type, "invalid_reference", "no tag"))
