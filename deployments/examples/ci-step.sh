@@ -4,8 +4,8 @@
 set -eu
 
 # A folder that outlives the machine, or s3://bucket/prefix: there stands what earlier runs brought. Without it, a tag
-# such as latest that has moved since is taken for somebody else's, and the plan fails. So it does where SOURCE_DIRECTORY is another path each time, unless
-# --source-name NAME is given.
+# such as latest that has moved since is taken for somebody else's, and the plan fails. So it does where
+# SOURCE_DIRECTORY is another path each time, unless --source-name NAME is given.
 : "${STATE:?name a folder that stays, or s3://bucket/prefix}"
 
 # Says first what would be refused, and fails here, before anything is written, if there is such a thing.
