@@ -162,10 +162,12 @@ _VALUES = {
         "FILE",
     ),
     **dict.fromkeys(("include", "exclude"), "PATTERN"),
+    **dict.fromkeys(("newer_than", "older_than"), "AGE"),
     **dict.fromkeys(("changed", "gate", "registry"), "TARGET"),
     **dict.fromkeys(("paths", "without"), "PATH"),
     **dict.fromkeys(("limits_from", "state"), "PLACE"),
     "backup_tag": "TAG",
+    "content_part": "K/N",
     "dask_scheduler": "ADDRESS",
     "endpoint_url": "URL",
     "frozen_for": "TIME",
@@ -174,11 +176,15 @@ _VALUES = {
     "lock_timeout": "TIME",
     "max_bytes": "SIZE",
     "mount_option": "PATH=OPTION",
+    "multis": "SIZExN",
+    "old_reference": "REFERENCE",
     "out": "FOLDER",
     "path_bucket": "PATH=BUCKET",
     "path_mount": "PATH=FOLDER",
     "rename": "OLD=NEW",
     "shard_deployment": "NAME",
+    "sizes": "SIZE",
+    "source_name": "NAME",
 }
 """What stands for an option's value in the help, where more can be said than TEXT."""
 _WITH_UNIT = frozenset({"max_bytes"})

@@ -63,12 +63,15 @@ Order = Annotated[
 ]
 NewerThan = Annotated[
     str | None,
-    Field(description="Only what was made at most so long ago (90d), by the time that its writer noted"),
+    Field(
+        description="Only what was made at most so long ago, such as 90d or 1w2d (w, d, h, m, s), by the time that "
+        "its writer noted"
+    ),
     AfterValidator(checks.check_age),
 ]
 OlderThan = Annotated[
     str | None,
-    Field(description="Only what was made at least so long ago (6h), by the time that its writer noted"),
+    Field(description="Only what was made at least so long ago, such as 6h, by the time that its writer noted"),
     AfterValidator(checks.check_age),
 ]
 TagsFrom = Annotated[

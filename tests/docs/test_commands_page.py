@@ -34,6 +34,10 @@ def test_every_command_that_is_no_group_has_a_section() -> None:
     assert "layoutlift server" not in sections
 
 
+def test_what_stands_for_a_value_says_what_it_is() -> None:
+    assert re.findall(r"^\| `(--\S+) TEXT`", PAGE.read_text(encoding="utf-8"), re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_fits_a_terminal(command: str) -> None:
     assert [line for line in help_of(command).splitlines() if len(line) > 80] == []
