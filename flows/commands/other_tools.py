@@ -20,6 +20,7 @@ _REFERRERS = "referrers come along anyway, and --exclude-referrers leaves them b
 _TLS = "use --plain-http for a registry without TLS, or --ca-file for an authority of your own"
 INSTEAD = MappingProxyType(
     {
+        "--abort-on-error": "use --fail-fast",
         "--all": _ALL,
         "--all-tags": _ALL,
         "--authfile": _AUTH_FILE,
