@@ -86,12 +86,14 @@ INSTEAD = MappingProxyType(
 _NO_SERVER = "this command needs no server: leave it out"
 _NO_CHANGE = "this command changes nothing on either side: leave it out"
 _PLAN_ALONE = "without --apply, only the plan is printed: leave it out"
+_COMPARES = "this command compares contents: leave tags that stay the target's out with --exclude"
 _READING = ("plan", "check", "cutover", "ls", "cleanup plan", "zot check")
 OF_MIGRATE = MappingProxyType(
     {
         **{(name, "--standalone"): _NO_SERVER for name in (*_READING, "cleanup apply", "delete", "recover")},
         **{(name, "--dry-run"): _NO_CHANGE for name in (*_READING, "verify")},
         **{(name, "--dry-run"): _PLAN_ALONE for name in ("delete", "recover")},
+        **{(name, "--on-conflict"): _COMPARES for name in ("verify", "cutover")},
     }
 )
 """By command and option: options of ours that the command does not have."""

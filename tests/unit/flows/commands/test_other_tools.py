@@ -92,6 +92,8 @@ def test_a_plan_says_of_what_only_migrate_has_what_to_do(option: str) -> None:
 @pytest.mark.parametrize(
     ("command", "option"),
     [
+        ("verify", "--on-conflict"),
+        ("cutover", "--on-conflict"),
         ("zot check", "--standalone"),
         ("cleanup plan", "--dry-run"),
         ("delete", "--dry-run"),
