@@ -125,7 +125,7 @@ class CopyWork(RepositoryWork):
         if unit.subject is not None:
             return [self._merge_list(unit, unit.subject)]
         if not unit.tags:
-            plan = self._planner.plan_untagged(unit)
+            plan = self._planner.ask_untagged(unit)
             if plan.seen == unit.descriptor.digest:
                 self._verifier.note_presence(plan.seen)
             there = plan.action is TagAction.UP_TO_DATE

@@ -143,7 +143,7 @@ class PlanWork(CheckWork):
 
     def _plans(self, unit: Unit) -> _Plans:
         if not unit.tags:
-            return [(None, self._planner.plan_untagged(unit))]
+            return [(None, self._planner.ask_untagged(unit))]
         return [(tag, self._planner.kept(tag, plan, self._tags)) for tag, plan in self._planner.plans(unit).items()]
 
     def _planned_list(self, unit: Unit, subject: Digest) -> TagResult:

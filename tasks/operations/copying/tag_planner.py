@@ -89,7 +89,7 @@ class TagPlanner:
             return dict.fromkeys(unit.tags, TagPlan(TagAction.REFUSE, Refused.UNSUPPORTED_DIGEST, message))
         return {tag: self._plan(unit, tag) for tag in unit.tags}
 
-    def plan_untagged(self, unit: Unit) -> TagPlan:
+    def ask_untagged(self, unit: Unit) -> TagPlan:
         """What is to become of a unit that goes by its digest alone."""
         digest = unit.descriptor.digest
         seen = None if self.is_new else self._target.resolve_manifest(self._repository, digest)

@@ -82,10 +82,10 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
     made = planner(target, *tags, started=started)
     assert made.is_new is is_new
     assert target.asked == ([] if started else ["tags"])
-    assert made.plan_untagged(UNIT).action is TagAction.COPY
+    assert made.ask_untagged(UNIT).action is TagAction.COPY
     assert (UNIT.descriptor.digest in target.asked) is not is_new
     target.push_manifest("app", UNIT.descriptor.digest, RemoteManifest(NEW, IMAGE_INDEX))
-    assert made.plan_untagged(UNIT).action is (TagAction.COPY if is_new else TagAction.UP_TO_DATE)
+    assert made.ask_untagged(UNIT).action is (TagAction.COPY if is_new else TagAction.UP_TO_DATE)
 
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
