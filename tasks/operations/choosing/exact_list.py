@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LayoutliftError
 from tasks.oci.reference import is_tag
+from tasks.operations.choosing.ancestry import with_ancestors
 from tasks.operations.reports.shown_text import printable
 from tasks.ports import Finding
 
@@ -75,7 +75,7 @@ class ExactList:
     def reaches(self, folder: str) -> bool:
         """Whether a listed repository is a folder, lies below it, or has it inside."""
         shown = printable(folder)
-        return shown in self.folders or any(above in self.repositories for above in _above(shown))
+        return shown in self.folders or any(above in self.repositories for above in with_ancestors(shown))
 
     def absent(self, path: str, found: Collection[str]) -> tuple[Finding, ...]:
         """Name each line with a tag or digest that is not among what was `found` in a repository."""
@@ -129,11 +129,6 @@ def _shown(wanted: str) -> str:
     return f"entry with the digest {wanted}" if ":" in wanted else f"tag {wanted}"
 
 
-def _above(path: str) -> Iterator[str]:
-    """A path and the folders that lead to it, from the outermost."""
-    return accumulate(path.split("/"), "{}/{}".format)
-
-
 def _folders(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        yield from _above(path)
+        yield from with_ancestors(path)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.choosing.ancestry import with_ancestors
 from tasks.operations.in_step.since_last import owners
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import NOTHING_CHOSEN, is_harmful
@@ -77,22 +78,26 @@ class Equality:
     def _hidden(self) -> str | None:
         """Why vanished layouts may only be hidden: a folder is empty in which an earlier run found some."""
         empty = {each.path for each in self._log.findings if each.code == Remark.EMPTY_FOLDER}
-        lost = list(filter(self._selection.may_match, self._known() if empty else ()))
+        lost = self._lost() if empty else set()
         if isinstance(self._source, SplitSource):  # nobody knows in which folder a layout of these names lay
-            places = empty if set(lost) - self._log.indexes.keys() else set()
+            places = empty if lost else set()
         else:
-            places = {folder for path in lost for folder in empty if f"{path}/".startswith(f"{folder}/")}
+            places = empty.intersection(folder for path in lost for folder in with_ancestors(path))
         if not places:
             return None
         folder = min(places)
         found = "layouts that are gone" if isinstance(self._source, SplitSource) else "layouts there"
         return f"the folder {folder!r} is empty, and an earlier run found {found}; is something mounted there?"
 
+    def _lost(self) -> set[str]:
+        """The layouts of earlier runs that are chosen, and that this one did not find."""
+        return set(filter(self._selection.may_match, set(self._known()) - self._log.indexes.keys()))
+
     def _remains(self) -> str | None:
         """Why a layout of an earlier run is neither there nor gone: without its index, something of it is left."""
         strays = [each.path for each in self._log.findings if each.code == Remark.NOT_A_LAYOUT]
         left = {owner for path in strays for owner in owners(path)} - self._log.indexes.keys()
-        lost = set(filter(self._selection.may_match, self._known() if left else ())) - self._log.indexes.keys()
+        lost = self._lost() if left else set()
         if isinstance(self._source, SplitSource):  # nobody knows which repositories a layout held that has no index
             if not lost or left <= set(strays):
                 return None

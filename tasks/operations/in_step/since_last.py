@@ -16,6 +16,7 @@ from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import digests_by_tag, layouts_of_blobs
 from tasks.oci.reference import is_referrers_list, parse_referrers_tag
+from tasks.operations.choosing.ancestry import with_ancestors
 from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import RUN_WIDE, is_harmful
 from tasks.operations.reports.results import Depth, Outcome
@@ -119,11 +120,11 @@ def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterabl
     lies below a place that can't be read, its folder still has files or blobs, or something in it can't be looked at.
     """
     others = tuple(others)
-    hidden = tuple(f"{other.path}/" for other in others if other.code != Remark.NOT_A_LAYOUT)
+    hidden = {other.path for other in others if other.code != Remark.NOT_A_LAYOUT}
     left = {owner for other in others if other.code == Remark.NOT_A_LAYOUT for owner in owners(other.path)}
     left |= {other.path.rpartition("/")[0] or "." for other in others if other.code == Problem.UNREADABLE_ENTRY}
     for path in sorted(set(noted) - set(found) - left):
-        if "./" not in hidden and not f"{path}/".startswith(hidden):
+        if "." not in hidden and hidden.isdisjoint(with_ancestors(path)):
             yield Finding(path, Remark.LAYOUT_VANISHED, "it was migrated earlier, and is not at the source any more")
 
 

@@ -164,6 +164,16 @@ def test_a_layout_that_lay_in_a_folder_that_is_empty_now_takes_the_moment_away(k
     assert world.judged(known=(known,), include=("app", "web")).at is not None, "it was not chosen"
 
 
+def test_very_many_layouts_are_looked_up_among_very_many_empty_folders() -> None:
+    """Compared each with each, these would take minutes."""
+    world = World()
+    for i in range(10_000):
+        world.log.note(Finding(f"empty/{i}", "empty_folder", "there is nothing in this folder"))
+    known = tuple(f"team/platform/service-{i}" for i in range(20_000))
+    assert world.judged(known=known).at is not None
+    assert "'empty/77' is empty" in (world.judged(known=(*known, "empty/77/app")).reason or "")
+
+
 @pytest.mark.parametrize("left", ["team/web", "team/web/blobs/sha256"])
 def test_a_layout_of_which_only_files_or_blobs_are_left_takes_the_moment_away(left: str) -> None:
     world = World()
