@@ -173,8 +173,13 @@ def _refuse_other_list(shard: Shard, name: str | None, listed: ExactList | None)
         raise ConfigurationError(f"--tags-from {name}: it says something else than the one of the whole run")
 
 
-def known_part(job: RunJob, target: RegistryStore | None) -> LedgerPart | None:
-    """What a shard has to know of earlier runs, who may have brought millions of tags besides; None for all of it."""
+def known_part(kind: RunKind, job: RunJob, target: RegistryStore | None) -> LedgerPart | None:
+    """What a run has to know of earlier ones, who may have brought millions of tags; None for all of it.
+
+    A shard asks for what is about its own repositories, and a verification for no tags at all.
+    """
+    if kind is RunKind.VERIFY:
+        return LedgerPart(None if job.only is None else frozenset(job.only), frozenset())
     if job.only is None:
         return None
     named = job if target is None else replace(job, profile=target.profile)

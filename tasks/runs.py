@@ -272,7 +272,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         controls = RunControls(options.limits, stop)
         progress = Progress(held=controls.hold.time)
         target = stack.enter_context(target_of(kind, options, controls, stop))
-        ledger, spool = open_records(stack, state, options, run_id, known_part(job, target))
+        ledger, spool = open_records(stack, state, options, run_id, known_part(kind, job, target))
         preparation = preparation_of(target, options)
         job = job_at_target(job, kind, target, ledger, preparation)
         census, hands = Census(), SpareHands(options.jobs)

@@ -52,9 +52,9 @@ class LayoutNote:
 
 @dataclass(frozen=True, slots=True)
 class LedgerPart:
-    """What of a ledger is about some layouts of the source, by path, and the repositories that they go to."""
+    """What of a ledger is about some layouts of the source, by path, or None for all, and about some repositories."""
 
-    layouts: frozenset[str]
+    layouts: frozenset[str] | None
     repositories: frozenset[str]
 
 
@@ -109,7 +109,7 @@ def _is_of(part: LedgerPart, line: Mapping[str, Any]) -> bool:
     """Whether a line says something of a part of the ledger."""
     match line:
         case {"layout": str(path)} | {"gone": str(path)}:
-            return path in part.layouts
+            return part.layouts is None or path in part.layouts
         case {"repository": str(repository)} | {"started": str(repository)}:
             return repository in part.repositories
         case _:

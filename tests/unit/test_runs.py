@@ -24,7 +24,7 @@ from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.ports import Shard
 from tasks.run_options import RunKind, RunOptions
-from tasks.run_parts import job_at_target, job_of, known_part
+from tasks.run_parts import job_at_target, job_of, known_part, state_of
 from tasks.runs import Run, open_run
 from tasks.stop import Stop
 from tasks.stores.source_checks import refuse_within
@@ -285,11 +285,35 @@ def test_what_concerns_a_part_is_known_by_the_names_that_its_repositories_have_a
     whole = MigrateParameters(source="/mnt/bucket", target="docker.io", rename=renames).to_options()
     job = job_of(replace(whole, shard=Shard("run", 1, ("App", "Team/Old", "Team/Other"))))
     target: Any = SimpleNamespace(profile=profile_of(RegistryKind.DOCKER_HUB, "docker.io"))
-    part = known_part(job, target)
+    part = known_part(RunKind.MIGRATE, job, target)
     assert part is not None
     assert part.layouts == {"App", "Team/Old", "Team/Other"}
     assert part.repositories == {"library/app", "team/new", "team/other"}
-    assert known_part(job_of(whole), target) is None
+    assert known_part(RunKind.MIGRATE, job_of(whole), target) is None
+    assert known_part(RunKind.VERIFY, job, target) == LedgerPart(part.layouts, frozenset())
+
+
+@pytest.mark.parametrize("kind", [RunKind.VERIFY, RunKind.MIGRATE])
+def test_a_verification_has_no_tags_of_earlier_runs_in_memory(
+    kind: RunKind, options: RunOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for none, and a gigabyte or more of them would be there for nothing."""
+    before = state_of(kind, options, Stop()).ledger("before")
+    for layout in ("app", "gone", "other"):
+        before.note_layout(layout, layout, "etag", "settings")
+        before.note_tag(layout, "v1", f"sha256:{0:064x}", "manifest", 0, layout=layout)
+    before.forget_layout("gone")
+    before.close()
+    read, known = StateDirectory.ledger, list[Ledger]()
+
+    def ledger(state: StateDirectory, run_id: str, only: LedgerPart | None) -> Ledger:
+        known.append(read(state, run_id, only))
+        return known[-1]
+
+    monkeypatch.setattr(StateDirectory, "ledger", ledger)
+    with open_run(kind, options, Stop()):
+        assert sorted(known[0].layouts()) == ["app", "other"]
+        assert (known[0].entry("app", "v1") is None) is (kind is RunKind.VERIFY)
 
 
 def test_a_target_that_is_itself_too_deep_for_its_registry_is_said_to_be_so(options: RunOptions) -> None:
