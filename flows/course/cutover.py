@@ -162,7 +162,7 @@ def _verified(watched: _Watched, console: Console, teller: Teller) -> _Equal:
     console.run = None
     teller.begin(watched.pair)
     try:
-        drive(RunKind.VERIFY, watched.pair.to_options(), console, work_here)
+        drive(RunKind.VERIFY, watched.pair.to_options(), console, work_here, told_as="cutover")
     except IncompleteError as error:
         raise IncompleteError(f"{error}; no file was written") from None
     finally:

@@ -46,10 +46,12 @@ def drive(
     publish: Publish | None = None,
     *,
     limits: Callable[[str | None], AbstractContextManager[LimitsReader | None]] = file_reader,
+    told_as: str | None = None,
 ) -> None:
     """Open a run, survey the source, have `work` do the batches, write the report, and raise what is not complete.
 
     `limits` gives, for the value of --limits-from, the reader that is asked for limits while the run goes on.
+    Metrics call the flow `told_as`, or as its kind is called.
 
     Raises:
         IncompleteError: something is not as it should be; the report is written and published before.
@@ -59,7 +61,7 @@ def drive(
     with limits(options.limits_from) as read, watcher.open(kind, options) as run:
         if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
             refuse_conflicts(options, watcher.stop, read)  # now that no other run of the pair is at work
-        with watcher.watch(run), told_by_metrics(run):
+        with watcher.watch(run), told_by_metrics(run, told_as):
             _carry_out(run, read, work, watcher.stop)
             if publish is not None:
                 publish(run)

@@ -25,13 +25,18 @@ METRICS_EVERY = 10.0
 logger = logging.getLogger(__name__)
 
 
-def told_by_metrics(run: Run) -> AbstractContextManager[None]:
-    """Keep the run's metrics file fresh until the end of the block; without one, do nothing at all."""
-    return nullcontext() if run.options.metrics is None else _metrics_file(run, Path(run.options.metrics))
+def told_by_metrics(run: Run, told_as: str | None = None) -> AbstractContextManager[None]:
+    """Keep the run's metrics file fresh until the end of the block; without one, do nothing at all.
+
+    The flow is called `told_as` there, or as its kind is.
+    """
+    if run.options.metrics is None:
+        return nullcontext()
+    return _metrics_file(run, Path(run.options.metrics), told_as or str(run.kind))
 
 
 @contextmanager
-def _metrics_file(run: Run, path: Path) -> Iterator[None]:
+def _metrics_file(run: Run, path: Path, flow: str) -> Iterator[None]:
     """See `told_by_metrics`.
 
     Raises:
@@ -39,7 +44,7 @@ def _metrics_file(run: Run, path: Path) -> Iterator[None]:
     """
     from tasks.stores.metrics_file import MetricsFile  # noqa: PLC0415 - costs nothing where it is not asked for
 
-    file = MetricsFile(path, _labels(run))
+    file = MetricsFile(path, _labels(run, flow))
     writer = _Writer(run, file, time.time(), file.value(LAST_SUCCESS))
     try:
         writer.write(complete=None)
@@ -54,10 +59,10 @@ def _metrics_file(run: Run, path: Path) -> Iterator[None]:
         writer.refresh(complete=complete)
 
 
-def _labels(run: Run) -> dict[str, str]:
+def _labels(run: Run, flow: str) -> dict[str, str]:
     """What tells the series of one command from those of another; `--since-last` is a command beside the full run."""
     options = run.options
-    flow = f"{run.kind} --since-last" if options.since_last else str(run.kind)
+    flow = f"{flow} --since-last" if options.since_last else flow
     return {"flow": flow, "source": options.source, "target": options.target.target if options.target else ""}
 
 

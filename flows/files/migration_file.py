@@ -66,7 +66,8 @@ class MigrationFile(BaseModel):
             for field in ("source", "target")
             if getattr(mapping, field) is None and getattr(self.defaults, field) is None
         ]
-        together = (self._left_empty, self._mistakes_together, self._files_written_twice, self._names_of_several)
+        of_several = (self._files_written_twice, self._series_twice, self._names_of_several)
+        together = (self._left_empty, self._mistakes_together, *of_several)
         if wrong := missing or [mistake for each in together for mistake in each()]:
             raise ValidationError.from_exception_data("MigrationFile", wrong)
         return self
@@ -97,6 +98,15 @@ class MigrationFile(BaseModel):
             if len(files) > len(set(files.values())):
                 yield _mistake("the mapping's report is the same file", "mappings", number, WRITTEN_BY_RUN[-1])
             written.update(files.values())
+
+    def _series_twice(self) -> Iterator[InitErrorDetails]:
+        """What a collector of metrics can't tell apart: it drops one, or all."""
+        pairs: set[tuple[str, str, bool]] = set()
+        for number, said in enumerate(map(self._said_of, self.mappings)):
+            pair = said["source"], said["target"], bool(said.get("since_last"))
+            if said.get("metrics") and pair in pairs:
+                yield _mistake("an earlier mapping of this source and target has some", "mappings", number, "metrics")
+            pairs.update([pair] if said.get("metrics") else [])
 
     def _names_of_several(self) -> Iterator[InitErrorDetails]:
         """What one source brought to a target would count as that of another of the same name."""

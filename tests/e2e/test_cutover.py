@@ -50,7 +50,9 @@ def test_nothing_is_written_while_the_sides_differ_and_the_report_says_so(
     assert ended.stderr.endswith("; no file was written\n")
     assert json.loads(ended.stdout)["run"]["equal_at"] is None
     layoutlift.migrate(source, target)
-    ended = layoutlift("cutover", source, target, *line)
+    metrics = tmp_path / "cutover.prom"
+    ended = layoutlift("cutover", source, target, *line, "--metrics", metrics)
+    assert '{flow="cutover",' in metrics.read_text(), "a collector takes no series twice, and a verification has one"
     assert json.loads(ended.stdout)["run"]["equal_at"], "standard output is one document, whatever is said besides"
     assert "map.csv written" in ended.stderr
 

@@ -43,7 +43,7 @@ class World:
     def meanwhile(self) -> None:
         """Nothing."""
 
-    def drive(self, _kind: object, _options: object, console: Any, _work: object) -> None:
+    def drive(self, _kind: object, _options: object, console: Any, _work: object, **_: object) -> None:
         self.driven = True
         marks = {path: LayoutDirectory(self.source).read_index(path).etag for path in ("ours", "theirs")}
         ends = SimpleNamespace(equality=SimpleNamespace(at="2026-01-01T00:00:00+00:00", reason=None))

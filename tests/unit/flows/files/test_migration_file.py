@@ -279,6 +279,10 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
             "defaults: {target: 'a:1', report: r}\nmappings:\n- {source: /s, metrics: ./r}\n",
             "4: mappings.0.metrics: the mapping's report is the same file",
         ),
+        (
+            "defaults: {source: /s, target: 'a:1'}\nmappings:\n- {include: [x], metrics: a}\n- metrics: b\n",
+            "5: mappings.1.metrics: an earlier mapping of this source and target has some",
+        ),
     ],
 )
 def test_what_is_wrong_only_together_is_named_before_anything_runs(file: Path, text: str, named: str) -> None:
@@ -305,6 +309,13 @@ def test_a_mapping_may_do_without_the_files_of_the_defaults(file: Path) -> None:
         "- {source: /u, report: ''}\n- {source: /v, report: ''}\n",
     )
     assert [each.report for each in found.runs(MigrateParameters)] == ["r", None, "", ""]
+
+
+def test_mappings_whose_metrics_can_be_told_apart_may_all_have_some(file: Path) -> None:
+    text = "defaults: {source: /s}\nmappings:\n- {target: 'a:1', metrics: a}\n- {target: 'b:1', metrics: b}\n"
+    more = "- {target: 'a:1', since_last: true, metrics: c}\n- {target: 'a:1', metrics: ''}\n- target: 'a:1'\n"
+    found = written(file, text + more).runs(MigrateParameters)
+    assert [each.metrics for each in found] == ["a", "b", "c", "", None]
 
 
 @pytest.mark.parametrize("option", ["--report", "--metrics"])
