@@ -25,7 +25,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
-from tasks.operations.reports.counts import counted
+from tasks.operations.reports.counts import counted, percentage
 from tasks.operations.work.freshness import is_fresh, now
 from tasks.ports import Finding, RemoteManifest
 from tasks.registry_ports import Deletion
@@ -72,8 +72,8 @@ class DeletionLimits:
             raise TooManyVanishedError(f"{counted(vanished, 'tag')} vanished, --delete-max-tags is {self.max_tags}")
         if self.max_percent is not None and percent > self.max_percent:
             raise TooManyVanishedError(
-                f"{vanished} of the {brought} tags that were migrated ({percent:.0f} %) vanished at the source, "
-                f"--delete-max-percent is {self.max_percent:g}"
+                f"{vanished} of the {brought} tags that were migrated ({percentage(vanished, brought)}) vanished "
+                f"at the source, --delete-max-percent is {self.max_percent:g}"
             )
 
 

@@ -14,3 +14,9 @@ def counted(number: int, noun: str, verb: str = "") -> str:
         return f"{number:,} {noun} {_OF_ONE.get(verb, verb)}".rstrip()
     several = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith("ch") else f"{noun}s"
     return f"{number:,} {several} {verb}".rstrip()
+
+
+def percentage(part: int, whole: int) -> str:
+    """`25.1 %`: no less than it is, as it is told where it is beyond a limit; 100 only of all."""
+    tenths = -(-part * 1000 // whole)
+    return f"{(tenths if part == whole else min(tenths, 999)) / 10:g} %"

@@ -8,7 +8,7 @@ from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import is_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.planning.plan_summary import takes_something
 from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanTotals, totals_of
-from tasks.operations.reports.counts import counted
+from tasks.operations.reports.counts import counted, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,10 +83,12 @@ class LimitCheck:
         """Tags of referrers are tags, too, but must not make up for those that people know."""
         every = {tag.tag: tag.action is CleanupAction.DELETE for tag in plan.tags}
         known = {tag: goes for tag, goes in every.items() if not _is_of_referrers(tag)}
-        percent, left = max(_percent(every), _percent(known)), len(known) - sum(known.values())
+        judged, left = max(every, known, key=_percent), len(known) - sum(known.values())
         limits = self._limits
-        if limits.max_percent is not None and percent > limits.max_percent:
-            yield f"{plan.path}: {percent:.0f} % of its tags go, max_percent is {limits.max_percent:g}"
+        if limits.max_percent is not None and _percent(judged) > limits.max_percent:
+            part, whole = sum(judged.values()), len(judged)
+            go = f"{percentage(part, whole)} of its tags go ({part} of {whole})"
+            yield f"{plan.path}: {go}, max_percent is {limits.max_percent:g}"
         goes = any(known.values()) or _is_emptied(plan)
         if limits.min_tags_left is not None and left < limits.min_tags_left and goes:
             yield f"{plan.path}: {counted(left, 'tag', 'are')} left, min_tags_left is {limits.min_tags_left}"

@@ -379,6 +379,11 @@ def test_limits_hold(limits: DeletionLimits, vanished: int, of: int) -> None:
     replace(limits, max_tags=None, max_percent=None).check(of, of)
 
 
+def test_a_percentage_that_is_barely_beyond_is_told_as_that() -> None:
+    with pytest.raises(TooManyVanishedError, match=r"63 of the 250 tags that were migrated \(25\.2 %\) vanished"):
+        DeletionLimits().check(63, 250)
+
+
 def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_wants_one() -> None:
     """Some registries take one that lacks something, and others don't."""
     target, lines = MemoryTarget(deletes_tags=False), MemoryLines()

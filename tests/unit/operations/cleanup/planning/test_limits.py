@@ -133,7 +133,12 @@ def test_tags_and_bytes_are_counted_over_all_repositories() -> None:
 
 def test_percentages_are_of_each_repository() -> None:
     [line] = beyond({"max_percent": 50}, plan("large", 100, 0), plan("small", 1, 3))
-    assert line.startswith("small: 75 %")
+    assert line == "small: 75 % of its tags go (3 of 4), max_percent is 50"
+
+
+def test_a_percentage_that_is_barely_beyond_is_told_as_that() -> None:
+    [line] = beyond({"max_percent": 25}, plan("a", 187, 63))
+    assert line == "a: 25.2 % of its tags go (63 of 250), max_percent is 25"
 
 
 def test_a_repository_from_which_no_tag_goes_is_within_all_limits() -> None:
