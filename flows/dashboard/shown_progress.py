@@ -117,11 +117,12 @@ class _Shown:
         self._update(done=self.run.tree.complete)
         if len(self.timeline.moments) < FEWEST_MOMENTS:
             return
+        kind = self.run.kind
+        sends = kind is RunKind.MIGRATE
         with only_noted():
-            picture = base64.b64encode(draw(self.timeline.moments, self.run.options.title)).decode()
-            create_image_artifact(
-                f"data:image/png;base64,{picture}", f"{self.run.kind}-timeline", "Throughput and outcomes over time"
-            )
+            picture = base64.b64encode(draw(self.timeline.moments, self.run.options.title, sends=sends)).decode()
+            shown = "Throughput and outcomes" if sends else "Outcomes"
+            create_image_artifact(f"data:image/png;base64,{picture}", f"{kind}-timeline", f"{shown} over time")
 
     def _note(self) -> None:
         self.timeline.note(self.run.progress, held=self.run.controls.hold.reason is not None)

@@ -26,17 +26,19 @@ _MIB = 1024**2
 _MINUTE, _HOUR = 60.0, 3600.0
 
 
-def draw(moments: Sequence[Moment], title: str) -> bytes:
-    """A PNG of some ten kilobytes, of at least a few moments."""
+def draw(moments: Sequence[Moment], title: str, *, sends: bool) -> bytes:
+    """A PNG of some ten kilobytes, of at least a few moments; bytes are shown only of a run that `sends` some."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - takes long to import
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(8, 4.5 if sends else 2.7), layout="constrained")
     FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True)
+    panels = figure.subplots(2 if sends else 1, 1, sharex=True, squeeze=False)
+    above, below = panels[0, 0], panels[-1, 0]
     unit, name = _unit(moments[-1].seconds)
     times = [moment.seconds / unit for moment in moments]
-    _draw_rate(above, moments, times)
+    if sends:
+        _draw_rate(above, moments, times)
     _draw_outcomes(below, moments, times)
     _shade_waits(above, moments, times)
     above.set_title(printable(title), fontsize=9, parse_math=False)  # a path may hold dollars, or be no UTF-8

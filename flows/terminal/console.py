@@ -106,10 +106,22 @@ def _progress_line(run: Run) -> str:
     progress = run.progress
     said = [f"{datetime.now(UTC).isoformat(timespec='seconds')} {progress.line}"]
     said.append(counted(progress.totals.problems, "problem"))
-    if run.kind is RunKind.MIGRATE:
-        said += [progress.sent, f"{human_bytes(progress.rate)}/s"]
+    said += _sent(run, progress.sent)
     left = "holding" if progress.held.is_held else progress.time_left
     return ", ".join([*said, *([] if left is None else [left])])
+
+
+def _sent(run: Run, amount: str) -> list[str]:
+    """What was sent, and how fast, of a run that sends something."""
+    return [amount, f"{human_bytes(run.progress.rate)}/s"] if run.kind is RunKind.MIGRATE else []
+
+
+def _beside_bar(run: Run) -> str:
+    """What there is to tell besides tags and time, as short as it can be: it takes room from the bar."""
+    progress, problems = run.progress, run.progress.totals.problems
+    said = _sent(run, human_bytes(progress.bytes_read))
+    said += [counted(problems, "problem")] if problems else []
+    return ", ".join([*said, *(["holding"] if progress.held.is_held else [])])
 
 
 @contextmanager
@@ -121,17 +133,17 @@ def _bars(run: Run) -> Iterator[None]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[sent]}"),
+        TextColumn("{task.fields[beside]}"),
         TimeRemainingColumn(),
         console=RichConsole(stderr=True),
     )
     with bars:
-        row = bars.add_task("tags", total=None, sent="")
+        row = bars.add_task("tags", total=None, beside="")
 
         def update() -> None:
             progress = run.progress
-            sent = f"{human_bytes(progress.bytes_read)}, {human_bytes(progress.rate)}/s"
-            bars.update(row, completed=progress.totals.tags, total=progress.expected or None, sent=sent)
+            done, total = progress.totals.tags, progress.expected or None
+            bars.update(row, completed=done, total=total, beside=_beside_bar(run))
 
         with every(REFRESH, update, name="console"):
             yield

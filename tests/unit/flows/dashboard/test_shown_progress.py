@@ -1,6 +1,7 @@
 """What the dashboard shows of a run never decides how the run ends."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -15,19 +16,42 @@ from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import Outcome
 from tasks.operations.reports.timeline import Moment, Timeline
 from tasks.operations.running.hold import Hold
+from tasks.run_options import RunKind
 
 MOMENTS = [Moment(float(n), n * 1000, {Outcome.COPIED: n}, held=False) for n in range(FEWEST_MOMENTS)]
 
 
 @pytest.mark.parametrize("title", ["/prod$old_x^2^3$ → r/a", "/in\udcffvalid → r/a", "/two\nlines → r/a"])
 def test_any_path_can_be_the_title_of_a_plot(title: str) -> None:
-    assert draw(MOMENTS, title).startswith(b"\x89PNG")
+    assert draw(MOMENTS, title, sends=True).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("kind", "panels"), [("migrate", 2), ("verify", 1)])
+def test_a_plot_has_a_panel_of_what_was_sent_only_where_something_is(
+    monkeypatch: pytest.MonkeyPatch, kind: str, panels: int
+) -> None:
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes long to import
+
+    drawn: list[int] = []
+    savefig = Figure.savefig
+
+    def noting(figure: Figure, *places: Any, **more: Any) -> None:
+        drawn.append(len(figure.axes))
+        savefig(figure, *places, **more)
+
+    monkeypatch.setattr(Figure, "savefig", noting)
+    monkeypatch.setattr(shown_progress, "create_image_artifact", lambda *_: None)
+    monkeypatch.setattr(_Shown, "_note", lambda *_, **__: None)
+    options, tree = SimpleNamespace(title="s → t"), SimpleNamespace(complete=True)
+    run: Any = SimpleNamespace(kind=RunKind(kind), options=options, tree=tree)
+    _Shown(run, Timeline([replace(moment, held=True) for moment in MOMENTS])).end()
+    assert drawn == [panels]
 
 
 def test_a_plot_that_can_not_be_drawn_is_only_noted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def refuse(*_: object) -> bytes:
+    def refuse(*_: object, **__: object) -> bytes:
         raise ValueError("no such font")
 
     monkeypatch.setattr(shown_progress, "draw", refuse)

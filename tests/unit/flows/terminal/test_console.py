@@ -89,6 +89,28 @@ def test_a_line_of_a_log_says_when_it_was_written_and_when_the_end_may_be(
     assert console._progress_line(run).endswith(", holding")
 
 
+@pytest.mark.parametrize(("kind", "told"), [(RunKind.MIGRATE, ["20.0 MiB, 2.0 MiB/s"]), (RunKind.VERIFY, [])])
+def test_the_bars_tell_of_bytes_only_where_some_are_sent_and_of_what_a_line_tells_of(
+    halfway: Progress, kind: RunKind, told: list[str]
+) -> None:
+    run: Any = SimpleNamespace(progress=halfway, kind=kind)
+    assert console._beside_bar(run) == ", ".join(told)
+    halfway.totals.problems = 2
+    halfway.held.change(is_held=True)
+    assert console._beside_bar(run) == ", ".join([*told, "2 problems", "holding"])
+
+
+def test_the_bars_of_a_verification_have_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    run: Any = SimpleNamespace(progress=Progress(expected=3, is_counted=True), kind=RunKind.VERIFY)
+    with Console().watch(run):
+        assert terminal.shown.wait(DEADLINE)
+    assert "0/3" in terminal.getvalue()
+    assert "B" not in terminal.getvalue().replace("\x1b", "")
+
+
 def failed(tag: str, code: str) -> TagResult:
     return TagResult(
         repository="app",
