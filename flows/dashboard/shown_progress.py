@@ -113,7 +113,7 @@ class _Shown:
             self._update()
 
     def end(self) -> None:
-        self._note()
+        self._note(is_last=True)
         self._update(done=self.run.tree.complete)
         if len(self.timeline.moments) < FEWEST_MOMENTS:
             return
@@ -124,8 +124,9 @@ class _Shown:
             shown = "Throughput and outcomes" if sends else "Outcomes"
             create_image_artifact(f"data:image/png;base64,{picture}", f"{kind}-timeline", f"{shown} over time")
 
-    def _note(self) -> None:
-        self.timeline.note(self.run.progress, held=self.run.controls.hold.reason is not None)
+    def _note(self, *, is_last: bool = False) -> None:
+        held = self.run.controls.hold.reason is not None
+        self.timeline.note(self.run.progress, held=held, is_last=is_last)
 
     def _update(self, *, done: bool = False) -> None:
         with only_noted():

@@ -34,14 +34,14 @@ class Timeline:
     moments: list[Moment] = field(default_factory=list)
     _every: float = 0.0
 
-    def note(self, progress: Progress, *, held: bool) -> None:
-        """Keep the present moment, unless the last one that was kept is too near."""
+    def note(self, progress: Progress, *, held: bool, is_last: bool = False) -> None:
+        """Keep the present moment, unless there will be others and the last one that was kept is too near."""
         now = progress.seconds
-        if self.moments and now - self.moments[-1].seconds < self._every:
+        if self.moments and not is_last and now - self.moments[-1].seconds < self._every:
             return
         outcomes = {outcome: progress.totals.outcomes[outcome] for outcome in Outcome}
         self.moments.append(Moment(now, progress.bytes_read, outcomes, held))
-        if len(self.moments) > MOST_MOMENTS:
+        if len(self.moments) > MOST_MOMENTS and not is_last:
             self.moments = self.moments[::2]
             self._every = 1.5 * self.moments[-1].seconds / len(self.moments)
 

@@ -55,7 +55,7 @@ def test_a_plot_that_can_not_be_drawn_is_only_noted(
         raise ValueError("no such font")
 
     monkeypatch.setattr(shown_progress, "draw", refuse)
-    monkeypatch.setattr(_Shown, "_note", lambda _: None)
+    monkeypatch.setattr(_Shown, "_note", lambda *_, **__: None)
     run: Any = SimpleNamespace(
         kind="migrate", options=SimpleNamespace(title="s → t"), tree=SimpleNamespace(complete=True)
     )

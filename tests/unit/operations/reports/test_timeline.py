@@ -31,6 +31,19 @@ def test_a_long_run_is_kept_whole_in_few_moments() -> None:
     assert timeline.rate == pytest.approx(100)
 
 
+@pytest.mark.parametrize("seconds", [MOST_MOMENTS, 20_000])
+def test_the_last_moment_is_kept_however_near_it_is(seconds: int) -> None:
+    """A plot that ends before the run does lacks what was done in between."""
+    progress, timeline = Clock(), Timeline()
+    for second in range(seconds):
+        progress.now = float(second)
+        timeline.note(progress, held=False)
+    progress.now, progress.bytes_read = seconds - 0.5, 1
+    timeline.note(progress, held=False, is_last=True)
+    last = timeline.moments[-1]
+    assert (last.seconds, last.bytes_read) == (seconds - 0.5, 1)
+
+
 def test_the_rate_is_that_of_the_last_seconds() -> None:
     progress, timeline = Clock(), Timeline()
     assert timeline.rate == 0
