@@ -27,7 +27,7 @@ class MetricsFile:
 
     def __init__(self, path: Path, labels: Mapping[str, str]) -> None:
         self._path = path
-        self._labels = dict(labels)
+        self._labels = {name: _as_utf8(value) for name, value in labels.items()}
 
     def write(self, metrics: Iterable[Metric]) -> None:
         """Replace the file, so that a reader finds the former values or these, and never a part.
@@ -59,6 +59,11 @@ class MetricsFile:
         for value, number in metric.values.items():
             family.add_metric([*self._labels.values(), *([value] if metric.label else [])], number)
         return family
+
+
+def _as_utf8(text: str) -> str:
+    """Paths may hold bytes that are none."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class _Fixed(Collector):
