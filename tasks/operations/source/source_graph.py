@@ -50,8 +50,11 @@ class Census:
             self.referrers += referrers
             self.untagged += untagged
 
-    def note_content(self, content: Iterable[Descriptor], *, to_copy: bool = False) -> None:
-        """Count blobs and manifests, as unique the first time and as shared from then on; so those `to_copy`."""
+    def note_content(self, content: Iterable[Descriptor], *, to_copy: bool = False, is_again: bool = False) -> None:
+        """Count blobs and manifests, as unique the first time and as shared from then on; so those `to_copy`.
+
+        What `is_again` that of a graph that was counted may only turn out to be to copy.
+        """
         with self._lock:
             for descriptor in content:
                 key = bytes.fromhex(descriptor.digest.encoded)
@@ -59,7 +62,7 @@ class Census:
                 if counted_to_copy is None:
                     self.blobs += 1
                     self.bytes_unique += descriptor.size
-                else:
+                elif not is_again:
                     self.bytes_shared += descriptor.size
                 if to_copy and not counted_to_copy:
                     self.bytes_to_copy += descriptor.size

@@ -53,6 +53,7 @@ class CheckWork(RepositoryWork):
         self._broken_referrers: set[Digest] = set()
         self._counting = threading.Lock()
         self._is_counted = False
+        self._counted: set[Digest] = set()
 
     def found(self) -> list[Finding]:
         """See `RepositoryWork.found`."""
@@ -118,8 +119,12 @@ class CheckWork(RepositoryWork):
         self._note_content(referrer, found, to_copy=to_copy and self._refusal(found) is None)
         return [each.digest for each in found]
 
-    def _note_content(self, _root: Descriptor, content: list[Descriptor], *, to_copy: bool) -> None:
-        self._census.note_content(content, to_copy=to_copy)
+    def _note_content(self, root: Descriptor, content: list[Descriptor], *, to_copy: bool) -> None:
+        """Count a graph once, however many units its tags are in, and however often one is tried."""
+        with self._counting:
+            is_again = root.digest in self._counted
+            self._counted.add(root.digest)
+        self._census.note_content(content, to_copy=to_copy, is_again=is_again)
 
     def _refusal(self, _content: Iterable[Descriptor], /) -> LayoutliftError | None:
         """Why a target would not take all of it; here there is none."""

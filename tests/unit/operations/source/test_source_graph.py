@@ -24,7 +24,7 @@ from tasks.operations.source.source_graph import Census, SourceGraph
 from tasks.operations.verifying.check_work import CheckWork
 from tasks.operations.work.content_proof import ContentProof
 from tasks.operations.work.planning import CopyPolicy
-from tasks.operations.work.repository_work import units_of
+from tasks.operations.work.repository_work import MOST_TAGS, units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobStat
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -176,6 +176,8 @@ def test_a_census_counts_content_as_unique_once_and_as_shared_from_then_on() -> 
     assert census.bytes_to_copy == 0
     census.note_content([one, one], to_copy=True)
     assert census.bytes_to_copy == 100
+    census.note_content([one, two], to_copy=True, is_again=True)
+    assert census.bytes_to_copy == 1100
     assert census.to_json() == {
         "repositories": 5,
         "referrers": 22,
@@ -184,6 +186,22 @@ def test_a_census_counts_content_as_unique_once_and_as_shared_from_then_on() -> 
         "bytes_unique": 1100,
         "bytes_shared": 200,
     }
+
+
+@pytest.mark.parametrize("tags", [MOST_TAGS, MOST_TAGS + 1])
+def test_a_census_does_not_count_an_image_again_for_its_other_tags_nor_for_another_attempt(
+    layout: LayoutBuilder, hands: SpareHands, tags: int
+) -> None:
+    image = layout.image(layers=[LAYER], listed=False)
+    for number in range(tags):
+        layout.entry(image, f"v{number}")
+    layout.write()
+    source, census = LayoutDirectory(str(layout.path.parent)), Census()
+    inventory = enumerate_repository(source, "app")
+    work = CheckWork(inventory, SourceGraph(source, "app", Depth.BLOBS, hands), census, Depth.BLOBS)
+    for unit in (*units_of(inventory, inventory.tags, CopyPolicy()),) * 2:
+        work.execute(unit)
+    assert (census.blobs, census.bytes_shared) == (3, 0)
 
 
 def test_each_altered_blob_of_the_source_is_found_by_one_part(layout: LayoutBuilder, hands: SpareHands) -> None:
