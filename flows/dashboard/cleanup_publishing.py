@@ -36,6 +36,7 @@ class Applied:
 
     run: str = ""
     rows: list[str] = field(default_factory=list)
+    more: int = 0
     problems: list[Finding] = field(default_factory=list)
     repositories: int = 0
     bytes_freed: int = 0
@@ -59,13 +60,16 @@ class Applied:
     def _see(self, outcome: RepositoryOutcome) -> None:
         self.problems += outcome.problems
         self.bytes_freed += outcome.bytes_freed
-        said = [*outcome_parts(outcome), *_skipped(outcome)]
+        done = [*outcome_parts(outcome)]
+        said = [*done, *_skipped(outcome)]
         if not said:
             return
-        self.repositories += 1
+        self.repositories += bool(done)
         logger.info("%s: %s", printable(outcome.path), printable("; ".join(said)))
         if len(self.rows) < SHOWN:
             self.rows.append(f"| {escape_markdown(outcome.path)} | {escape_markdown('; '.join(said))} |")
+        else:
+            self.more += 1
 
     def _publish(self) -> None:
         lines = [
@@ -76,12 +80,18 @@ class Applied:
             else f"To put back what it took: `layoutlift cleanup undo {self.run}`",
             "",
             *(["| repository | what was done |", "|---|---|", *self.rows] if self.rows else []),
+            *(["", f"and {self.more:,} more, in the log of this run"] if self.more else []),
         ]
         rows = [_problem_row(each) for each in self.problems[:SHOWN]]
         with only_noted():
             create_markdown_artifact("\n".join(lines) + "\n", key="cleanup-applied", description="What was done")
             if rows:
-                create_table_artifact(rows, key="cleanup-problems", description="What is wrong, and what to do")
+                create_table_artifact(rows, key="cleanup-problems", description=self._told_of_problems())
+
+    def _told_of_problems(self) -> str:
+        number = len(self.problems)
+        of = f"; the first {SHOWN} of {number:,}" if number > SHOWN else ""
+        return f"What is wrong, and what to do{of}"
 
 
 def _skipped(outcome: RepositoryOutcome) -> Iterator[str]:

@@ -76,7 +76,12 @@ def publish(run: Run) -> None:
         create_markdown_artifact(summary, key=f"{run.kind}-summary", description="What became of each tag")
         if rows:
             key = f"{run.kind}-problems"
-            create_table_artifact(rows, key=key, description="Each tag with a problem, and what to do")
+            create_table_artifact(rows, key=key, description=_told_of(len(rows), run.totals.problems))
+
+
+def _told_of(rows: int, problems: int) -> str:
+    shown = "Each tag" if rows >= problems else f"The first {rows} of {counted(problems, 'tag')}"
+    return f"{shown} with a problem, and what to do"
 
 
 def _label(run: Run, batch: Batch) -> str:

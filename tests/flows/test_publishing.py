@@ -11,6 +11,7 @@ from prefect.exceptions import PrefectException
 
 from flows.dashboard import publishing
 from flows.dashboard.shown_progress import only_noted
+from tasks.operations.reports.results import Totals
 from tasks.operations.running.batches import Slice
 
 WHAT_PREFECT_RAISES = [
@@ -31,9 +32,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(publishing, name, unreachable)
     monkeypatch.setattr(publishing, "announce_ended", lambda _: None)
     monkeypatch.setattr(publishing, "summary_markdown", lambda *_: "summary")
-    monkeypatch.setattr(publishing, "failure_rows", lambda _: [{"tag": "v1"}])
+    monkeypatch.setattr(publishing, "failure_rows", lambda _: [{"tag": "v1"}] * 200)
     log = SimpleNamespace(findings=[])
-    said = {"header": dict, "totals": None, "closing": str, "results": list, "report_places": []}
+    said = {"header": dict, "totals": Totals(), "closing": str, "results": list, "report_places": []}
     return SimpleNamespace(kind="migrate", log=log, **said)
 
 
@@ -61,6 +62,20 @@ def test_a_publishing_that_lets_errors_through_would_be_seen(run: Any, monkeypat
     monkeypatch.setattr(publishing, "only_noted", nullcontext)
     with pytest.raises(httpx.ConnectError):
         publishing.publish(run)
+
+
+@pytest.mark.parametrize(
+    ("problems", "begins"), [(200, "Each tag with"), (1_201, "The first 200 of 1,201 tags with")]
+)
+def test_a_table_that_does_not_show_each_problem_says_so(
+    run: Any, monkeypatch: pytest.MonkeyPatch, problems: int, begins: str
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(publishing, "create_markdown_artifact", lambda *_, **__: None)
+    monkeypatch.setattr(publishing, "create_table_artifact", lambda _, *, description, **__: said.append(description))
+    run.totals = Totals(problems=problems)
+    publishing.publish(run)
+    assert said == [f"{begins} a problem, and what to do"]
 
 
 def test_the_name_of_a_task_shows_the_name_of_a_repository_as_words() -> None:
