@@ -660,11 +660,14 @@ def test_the_rules_tell_of_a_schedule_that_fails_each_night_whatever_it_fails_fo
 
 
 def test_each_of_the_rules_for_no_success_waits_as_long_as_its_flows_are_apart() -> None:
-    """Verifications are weekly: a day's patience with them told of silence on six days of seven."""
+    """Verifications are weekly: a day's patience with them told of silence on six days of seven.
+
+    A cut-over has no schedule.
+    """
     rules = yaml.safe_load((INFRA / "monitoring" / "prometheus-rules.yaml").read_text())
     alerts = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
     waits = {
-        "LayoutliftNoSuccess": ('flow!="verify"', "26 * 3600"),
+        "LayoutliftNoSuccess": ('flow!~"verify|cutover"', "26 * 3600"),
         "LayoutliftNoVerification": ('flow="verify"', "8 * 24 * 3600"),
     }
     for alert, (flows, seconds) in waits.items():
@@ -675,6 +678,7 @@ def test_each_of_the_rules_for_no_success_waits_as_long_as_its_flows_are_apart()
     (verify,) = panel["overrides"]
     assert [step["value"] for step in panel["defaults"]["thresholds"]["steps"]] == [None, 26 * 3600, 48 * 3600]
     assert re.search(verify["matcher"]["options"].strip("/"), "verify /bucket → registry.example")
+    assert re.search(verify["matcher"]["options"].strip("/"), "cutover /bucket → registry.example")
     assert not re.search(verify["matcher"]["options"].strip("/"), "migrate /verify → verify.example")
     (thresholds,) = verify["properties"]
     assert [step["value"] for step in thresholds["value"]["steps"]] == [None, 8 * 24 * 3600, 15 * 24 * 3600]
