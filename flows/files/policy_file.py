@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path  # noqa: TC003 - pydantic reads annotations
 from typing import Annotated, Any, Literal
 
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from flows.files import policy_values as v  # noqa: TC001 - pydantic reads annotations
+from flows.files.digest_lists import read_digests
 from flows.files.empty_fields import LeftOut  # noqa: TC001 - as above
 from flows.files.yaml_files import mistakes_in, parse_model, read_file, text_of
 from tasks.oci.digest import Digest
@@ -242,25 +242,6 @@ class PolicyFile(_Fields):
             drop_empty_layouts=chosen("empty_layouts") is OtherTags.DELETE,
             shown_excludes=tuple(fields.repositories.exclude),
         )
-
-
-_DIGEST = re.compile(r"sha(?:256:[a-f0-9]{64}|512:[a-f0-9]{128})(?![a-f0-9])")
-
-
-def read_digests(path: Path) -> set[Digest]:
-    """Every digest in a text or JSON file, such as a list of deployed images.
-
-    Raises:
-        ConfigurationError: it can't be read, or holds none: a list that is empty by mistake would protect nothing.
-    """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
-    found = {Digest(match) for match in _DIGEST.findall(text)}
-    if not found:
-        raise ConfigurationError(f"{path} holds no digest, so it would protect nothing")
-    return found
 
 
 def load_policy(path: Path) -> tuple[engine.Policy, Digest]:

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from flows.files.mistakes import in_our_words
+from flows.files.yaml_loader import Loader
 from flows.files.yaml_variables import expand
 from tasks.oci.errors import ConfigurationError
 from tasks.stores.given_files import read_file_or_pipe
@@ -20,17 +21,6 @@ MAX_FILE_SIZE = 4 * 1024 * 1024
 """Bytes; nobody writes more by hand, and YAML takes many times a file's size in memory."""
 _Model = TypeVar("_Model", bound=BaseModel)
 _Place = tuple[int | str, ...]
-
-
-class _Loader(yaml.SafeLoader):
-    """Says where a value is that looks like a date or number and is none; PyYAML raises whatever Python does."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - PyYAML's form
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError):
-            wrong = f"{str(node.value)[:40]!r} is no {node.tag.rpartition(':')[2]}"
-            raise yaml.constructor.ConstructorError(None, None, wrong, node.start_mark) from None
 
 
 def load_model(path: Path, model: type[_Model], variables: Mapping[str, str] | None = None) -> _Model:
@@ -62,11 +52,11 @@ def _parsed(
 ) -> tuple[yaml.Node | None, object, list[tuple[int, str]]]:
     """The tree of a YAML text, its content, and what is wrong with its keys and variables, each with its line."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=Loader)
         mistakes = [(line, f"{key}: is given twice") for line, key in _repeated_keys(node, set())]
         if variables is not None:
             mistakes += [(line, f"{field}: {wrong}") for line, field, wrong in expand(node, variables)]
-        content = _Loader("").construct_document(node) if node is not None else None
+        content = Loader("").construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{name}:{line}: this is no YAML: {error.problem}") from None

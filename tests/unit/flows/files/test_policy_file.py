@@ -12,6 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from flows.files import digest_lists
 from flows.files.policy_example import EXAMPLE
 from flows.files.policy_file import PolicyFile, TagRuleFields, json_schema, load_policy
 from flows.files.yaml_files import parse_model
@@ -281,6 +282,12 @@ def test_one_list_that_can_not_be_read_is_enough_to_refuse_a_policy(tmp_path: Pa
     with pytest.raises(ConfigurationError) as raised:
         loaded(START + f"protect:\n  digest_files: ['{name}']\n", tmp_path)
     assert str(raised.value) == f"{tmp_path}/p.yaml:6: protect.digest_files.0: {tmp_path}{why}"
+
+
+def test_a_list_of_digests_that_has_no_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest_lists, "MAX_LIST_SIZE", 1_000)
+    with pytest.raises(ConfigurationError, match=r"/dev/zero is larger than 1,000 bytes"):
+        loaded(START + "protect:\n  digest_files: [/dev/zero]\n", tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, "nothing here", f"sha256:{'a' * 65}"])

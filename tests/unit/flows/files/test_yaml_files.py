@@ -1,5 +1,6 @@
 """Every mistake in a YAML file is named with its line and field."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,35 @@ def test_a_misspelt_field_is_held_against_those_that_may_be_at_its_place(text: s
 def test_aliases_that_stand_for_a_billion_nodes_cost_no_more_than_they_are_lines() -> None:
     lines = ["a0: &a0 [1]", *(f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 10)}]" for n in range(9))]
     assert "f.yaml:9: a8: there is no such field" in mistakes("\n".join(lines))
+
+
+def test_merges_that_stand_for_a_billion_values_are_refused_where_they_grow_too_many() -> None:
+    lines = [
+        "a0: &a0 {b: 1, c: 2}",
+        *(f"a{n + 1}: &a{n + 1} {{<<: [{', '.join([f'*a{n}'] * 10)}]}}" for n in range(9)),
+    ]
+    (told,) = mistakes("\n".join(lines))
+    assert told == "f.yaml:6: this is no YAML: merges (<<) bring more than 100,000 values into this file"
+
+
+def test_small_merges_of_many_places_count_together() -> None:
+    base = ", ".join(f"a{n}: 1" for n in range(1_000))
+    (told,) = mistakes("\n".join([f"base: &base {{{base}}}", *(f"b{n}: {{<<: *base}}" for n in range(200))]))
+    assert told.startswith("f.yaml:102: this is no YAML: merges")
+
+
+@pytest.mark.parametrize("text", ["a: &a {<<: *a, b: 1}", "a: &a {<<: [*a], b: 1}"])
+def test_what_merges_itself_is_taken_or_refused(text: str) -> None:
+    assert mistakes(text)[0].startswith("f.yaml")
+
+
+@pytest.mark.parametrize(
+    "value", ["1:30", "1:30.5", "!!int 1:30", "!!float 1:30.5", "!!int '9" + ":59" * 100_000 + "'"]
+)
+def test_nothing_is_a_number_of_minutes_or_of_a_base_of_sixty(value: str) -> None:
+    begin = time.thread_time()
+    assert mistakes(f"version: {value}")[0].startswith("f.yaml:1: ")
+    assert time.thread_time() - begin < 1
 
 
 @pytest.mark.parametrize(
