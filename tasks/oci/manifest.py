@@ -6,12 +6,11 @@ artifact manifest (its `blobs` are layers here). Bytes are never written again: 
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci import media_types
+from tasks.oci.bounded_json import TooManyValuesError, json_within
 from tasks.oci.descriptor import NO_ANNOTATIONS, Descriptor, in_words, no_annotations
 from tasks.oci.errors import InvalidManifestError, SpecError, UnsupportedMediaTypeError
 
@@ -23,8 +22,6 @@ MAX_MANIFEST_SIZE = 4 * 1024 * 1024
 MOST_VALUES = 250_000
 """Values, objects and lists; the largest manifest has 200,000 with the shortest descriptors. As Python objects, the
 smallest values take twenty times their bytes, and several manifests are read at once."""
-_COUNTED = (b",", b"{", b"[")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _CONTENT = frozenset({"config", "layers", "manifests", "blobs", "subject"})
 
 
@@ -97,10 +94,10 @@ def parse_manifest(raw: bytes, descriptor: Descriptor) -> Manifest:
 
 
 def _decode(raw: bytes) -> dict[str, Any]:
-    if _value_count(raw) > MOST_VALUES and _value_count(_STRING.sub(b"", raw)) > MOST_VALUES:
-        raise InvalidManifestError(f"the manifest has more than {MOST_VALUES:,} values, as no manifest needs")
     try:
-        body = json.loads(raw)
+        body = json_within(raw, MOST_VALUES)
+    except TooManyValuesError as error:
+        raise InvalidManifestError(f"the manifest has {error}, as no manifest needs") from error
     except (ValueError, RecursionError) as error:
         raise InvalidManifestError(f"the manifest is not JSON: {str(error)[:200]}") from error
     if not isinstance(body, dict):
@@ -109,10 +106,6 @@ def _decode(raw: bytes) -> dict[str, Any]:
         if name.casefold() in _CONTENT:  # clients in Go don't mind, so there is content that we would not see
             raise InvalidManifestError(f"the manifest has {name!r} in place of {name.casefold()!r}")
     return body
-
-
-def _value_count(raw: bytes) -> int:
-    return sum(raw.count(each) for each in _COUNTED)
 
 
 def _image(body: dict[str, Any], raw: bytes, descriptor: Descriptor) -> Manifest:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PLAN_SCHEMA = 1
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, SpecError)
 """What reading something from JSON ends with that is not what a cleanup writes."""
+MOST_VALUES = 8_000_000
+"""Values of a file that a cleanup keeps at the source. The largest one that it can read has seven million, so that
+nobody makes us hold more than we write ourselves."""
 
 
 class PlanKind(StrEnum):

@@ -12,8 +12,10 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tasks.oci.bounded_json import json_within
 from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
+from tasks.oci.manifest import MOST_VALUES
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.work.freshness import is_fresh, now
@@ -168,7 +170,7 @@ def _list_of(entries: list[dict[str, Any]]) -> dict[str, Any]:
 def _parsed_list(raw: bytes) -> dict[str, Any] | None:
     """A list as it is written again, with all that it says besides; None for what is no list."""
     try:
-        body = json.loads(raw)
+        body = json_within(raw, MOST_VALUES)
         listed = body["manifests"] or []
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

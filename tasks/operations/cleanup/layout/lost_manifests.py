@@ -6,14 +6,14 @@ manifest no further than their first part.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci import media_types
+from tasks.oci.bounded_json import json_within
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import DigestMismatchError, SizeMismatchError, SpecError
-from tasks.oci.manifest import MAX_MANIFEST_SIZE, Manifest, parse_manifest
+from tasks.oci.manifest import MAX_MANIFEST_SIZE, MOST_VALUES, Manifest, parse_manifest
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def sniff(raw: bytes, digest: Digest) -> Manifest | None:
     if not raw.lstrip().startswith(b"{"):
         return None
     try:
-        media_type = _media_type(json.loads(raw))
+        media_type = _media_type(json_within(raw, MOST_VALUES))
         return None if media_type is None else parse_manifest(raw, Descriptor(media_type, digest, len(raw)))
     except (ValueError, RecursionError, SpecError):
         return None

@@ -17,10 +17,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import OWN_FOLDER, StoredFile, below
+from tasks.oci.bounded_json import json_within
 from tasks.oci.digest import Digest
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
-from tasks.operations.cleanup.values import MALFORMED
+from tasks.operations.cleanup.values import MALFORMED, MOST_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,7 +111,7 @@ def read_record(files: FileReader, place: RecordPlace) -> Record:
     """
     found = files.read_file(place.path)
     try:
-        body = json.loads(found.raw if found else b"")
+        body = json_within(found.raw if found else b"", MOST_VALUES)
         schema = body.get("schema")
         if type(schema) is int and schema != _SCHEMA:
             raise StateError(

@@ -247,6 +247,15 @@ def test_a_list_that_others_write_over_again_and_again_is_lost(target: Target) -
     assert overwritten.written == 3
 
 
+def test_a_list_of_more_values_than_any_manifest_has_is_none() -> None:
+    class Endless(Target):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest:
+            return RemoteManifest(b'{"manifests":[' + b"{}," * 300_000 + b"{}]}", IMAGE_INDEX)
+
+    with pytest.raises(ReferrerConflictError):
+        ReferrerLists(Endless()).check("app", SUBJECT, [])
+
+
 def test_a_list_that_is_nested_without_end_is_none() -> None:
     class Nested(Target):
         def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest:

@@ -1,6 +1,7 @@
 """Manifests are told from layers by their content, of which no more is read than tells it."""
 
 import json
+import tracemalloc
 from contextlib import AbstractContextManager, nullcontext
 from io import BytesIO
 from typing import Any, cast
@@ -12,7 +13,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import DigestMismatchError
 from tasks.oci.media_types import DOCKER_MANIFEST, IMAGE_INDEX, IMAGE_MANIFEST
-from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests
+from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests, sniff
 from tasks.ports import LayoutReader
 from tasks.stores.verified_content import CHUNK_SIZE, VerifiedContent
 from tests.support.cleanup_world import CONFIG, MANIFEST, describe
@@ -108,3 +109,14 @@ def test_a_manifest_need_not_say_that_it_is_one_and_what_says_so_may_be_none(
 def test_what_only_begins_like_a_manifest_is_none() -> None:
     for raw in (manifest(1)[:-1], b'{"a":' + b"[" * 10**5, b'{"schemaVersion":2,"manifests":[\xff]}'):
         assert OneBlob(raw).lost() == ([], [])
+
+
+def test_of_a_blob_of_more_values_than_any_manifest_has_no_objects_are_made() -> None:
+    """Any number of such are read at once."""
+    raw = manifest(1)[:-1] + b',"x":[' + b"[]," * 1_000_000 + b"[]]}"
+    tracemalloc.start()
+    try:
+        assert sniff(raw, Digest.of(raw)) is None
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(raw)
+    finally:
+        tracemalloc.stop()

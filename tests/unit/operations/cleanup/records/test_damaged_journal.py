@@ -7,6 +7,7 @@ import pytest
 
 from tasks.oci.errors import StateError
 from tasks.operations.cleanup.applying.dropping import remake_halves
+from tasks.operations.cleanup.records import journal
 from tasks.operations.cleanup.records.journal import RUNS, RecordPlace, read_record
 from tests.support.cleanup_world import INDEX_PATH, LAYOUT, Push, World, blob_path, image
 
@@ -70,6 +71,14 @@ def test_a_record_that_is_nested_without_end_counts_as_damaged() -> None:
     world.files.put(place.path, b"[" * 200_000)
     with pytest.raises(StateError, match="damaged"):
         read_record(world.files, place)
+
+
+def test_a_record_with_more_values_than_any_has_counts_as_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MOST_VALUES", 1_000)
+    world = World()
+    assert read_record(world.files, noted(world, "hide", x=[[]] * 100))
+    with pytest.raises(StateError, match="damaged"):
+        read_record(world.files, noted(world, "hide", x=[[]] * 2_000))
 
 
 def test_nothing_is_written_beside_a_dropped_layout_on_a_journal_s_word() -> None:

@@ -10,6 +10,7 @@ from tasks.oci.digest import Digest
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.recovering import plan_recovery
+from tasks.operations.cleanup.records import marks
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.marks import (
     UNREFERENCED,
@@ -102,6 +103,17 @@ def test_marks_that_can_not_be_understood_let_the_wait_start_over(damage: bytes)
     assert read_marks(files, LAYOUT) == {DIGEST: MARK}
     files.put(f".layoutlift/marks/{LAYOUT}/{UNREFERENCED}", damage.replace(b"%s", DIGEST.encode()))
     assert read_marks(files, LAYOUT) == {}
+
+
+def test_marks_with_more_values_than_any_have_let_the_wait_start_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "MOST_VALUES", 1_000)
+    files = World().files
+    write_marks(files, LAYOUT, {DIGEST: MARK})
+    path = f".layoutlift/marks/{LAYOUT}/{UNREFERENCED}"
+    written = json.loads(files.contents()[path])
+    for more, expected in ((100, {DIGEST: MARK}), (2_000, {})):
+        files.put(path, json.dumps({**written, "x": [[]] * more}).encode())
+        assert read_marks(files, LAYOUT) == expected
 
 
 def test_marks_of_another_version_s_form_let_the_wait_start_over() -> None:
