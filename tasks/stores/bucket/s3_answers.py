@@ -10,7 +10,10 @@ from tasks.oci.errors import SourceError
 from tasks.stores.bucket.s3_errors import GarbledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from typing import TypeAlias
+
+    _Place: TypeAlias = frozenset[tuple[str, str]]
 
 OBJECT_MARKERS = {"ContinuationToken": "NextContinuationToken"}
 """What a listing goes on with: the name of a request's parameter, and that of the page before."""
@@ -66,13 +69,33 @@ def pages_of(
     """The pages of a listing, as they are asked for; the first one by these parameters besides.
 
     Raises:
-        SourceError: as `next_place` does; and what `ask` raises.
+        SourceError: there is more, and no way to it; and what `ask` raises.
     """
     place: dict[str, str] | None = dict(first or {})
+    seen: set[_Place] = set()
     while place is not None:
+        seen.add(frozenset(place.items()))
         page = ask(**place)
         yield page
-        place = next_place(page, place, where, markers)
+        place = _next_place(page, markers)
+        if place is not None:
+            _refuse_circle(place, seen, where, markers)
+
+
+def _next_place(page: Mapping[str, Any], markers: Mapping[str, str]) -> dict[str, str] | None:
+    """What a listing goes on with after a page, None at its end."""
+    if not page.get("IsTruncated"):
+        return None
+    return {parameter: page[name] for parameter, name in markers.items() if page.get(name)}
+
+
+def _refuse_circle(place: Mapping[str, str], seen: Container[_Place], where: str, markers: Mapping[str, str]) -> None:
+    """Raise an error where a listing names nothing that it goes on with, or what it went on with before."""
+    if place and frozenset(place.items()) not in seen:
+        return
+    is_older = not place and "ContinuationToken" in markers
+    hint = "; the store may know only the older listing: mount the bucket" if is_older else ""
+    raise SourceError(f"the listing of {where} does not go on where it was cut off{hint}")
 
 
 def object_of(listed: Mapping[str, Any], where: str) -> ListedObject:
@@ -90,24 +113,6 @@ def object_of(listed: Mapping[str, Any], where: str) -> ListedObject:
         found["LastModified"].timestamp(),
         found.get("StorageClass") in _ARCHIVES,
     )
-
-
-def next_place(
-    page: Mapping[str, Any], place: Mapping[str, str], where: str, markers: Mapping[str, str]
-) -> dict[str, str] | None:
-    """What a listing goes on with after the page at `place`, None at its end.
-
-    Raises:
-        SourceError: there is more, and no way to it.
-    """
-    if not page.get("IsTruncated"):
-        return None
-    after = {parameter: page[name] for parameter, name in markers.items() if page.get(name)}
-    if not after or after == place:
-        is_older = not after and "ContinuationToken" in markers
-        hint = "; the store may know only the older listing: mount the bucket" if is_older else ""
-        raise SourceError(f"the listing of {where} does not go on where it was cut off{hint}")
-    return after
 
 
 def etag_of(answer: Mapping[str, Any], name: str) -> str:

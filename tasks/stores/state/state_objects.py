@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from tasks.oci.errors import ConfigurationError, ContentNotFoundError, LayoutliftError, StateError, is_transient
-from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, etag_of, modified_of, next_place, objects_of, with_all
+from tasks.oci.errors import (
+    ConfigurationError,
+    ContentNotFoundError,
+    LayoutliftError,
+    SourceError,
+    StateError,
+    is_transient,
+)
+from tasks.stores.bucket.s3_answers import OBJECT_MARKERS, etag_of, modified_of, objects_of, pages_of, with_all
 from tasks.stores.bucket.s3_bucket import AWAY_SECONDS
 from tasks.stores.bucket.s3_client import body_of
 from tasks.stores.bucket.s3_errors import (
@@ -145,19 +152,23 @@ class StateObjects:
         Raises:
             StateError: they can't be listed.
         """
-        begin = self._key(prefix)
-        place: dict[str, str] | None = {}
-        while place is not None:
-            found, place = self._ask(prefix, partial(self._page, begin, place))
-            yield from ((key.removeprefix(self._address.prefix), when) for key, when in found)
+        try:
+            for page in pages_of(partial(self._page, prefix), str(self), OBJECT_MARKERS):
+                for each in objects_of(page, str(self)):
+                    yield each["Key"].removeprefix(self._address.prefix), each["LastModified"].timestamp()
+        except SourceError as error:
+            raise StateError(f"the state: {error}") from error
 
-    def _page(self, begin: str, place: dict[str, str]) -> tuple[list[tuple[str, float]], dict[str, str] | None]:
-        """The keys of a page of a listing with their times, and what it goes on with."""
-        more: dict[str, Any] = place
-        page = self._client.list_objects_v2(Bucket=self._address.bucket, Prefix=begin, **more)
-        listed = [with_all(each, str(self), "Key", "LastModified") for each in objects_of(page, str(self))]
-        found = [(each["Key"], each["LastModified"].timestamp()) for each in listed]
-        return found, next_place(page, place, str(self), OBJECT_MARKERS)
+    def _page(self, prefix: str, **place: Any) -> Any:
+        """A page of a listing whose objects all have a key and a time."""
+
+        def list_objects() -> Any:
+            page = self._client.list_objects_v2(Bucket=self._address.bucket, Prefix=self._key(prefix), **place)
+            for each in objects_of(page, str(self)):
+                with_all(each, str(self), "Key", "LastModified")
+            return page
+
+        return self._ask(prefix, list_objects)
 
     def delete(self, name: str) -> None:
         """Remove an object; one that does not exist is removed already, also where the store says so.

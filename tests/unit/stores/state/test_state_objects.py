@@ -16,7 +16,7 @@ from tasks.stores.state import ledger_bucket, state_bucket
 from tasks.stores.state.state_bucket import StateBucket
 from tasks.stores.state.state_objects import StateObjects
 from tests.support.scripted_registry import Reply, ScriptedRegistry
-from tests.support.scripted_s3 import refusal
+from tests.support.scripted_s3 import page, refusal
 
 AWAY = sdk.EndpointConnectionError(endpoint_url="http://s3.example")
 AWAY_FOR_A_MOMENT = sdk.ConnectionClosedError(endpoint_url="http://s3.example")
@@ -176,6 +176,16 @@ def test_what_a_store_fails_at_is_not_taken_for_conditions_that_it_does_not_know
     script.always("DELETE", "/bucket/probe-new", Reply(204))
     with pytest.raises(StateError, match=r"^the state can't be written: .*Strange"):
         scripted.check_conditions()
+
+
+def test_a_listing_that_leads_back_to_where_it_was_is_told_so(
+    script: ScriptedRegistry, scripted: StateObjects
+) -> None:
+    for token in "aba":
+        script.expect("GET", "/bucket", page({"run": b"1"}, more=token))
+    with pytest.raises(StateError, match=r"^the state: the listing of s3://bucket does not go on"):
+        list(scripted.names("r"))
+    assert len(script.requests) == 3
 
 
 def test_what_can_not_be_removed_is_told_so(script: ScriptedRegistry, scripted: StateObjects) -> None:
