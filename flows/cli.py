@@ -32,6 +32,8 @@ from tasks.run_options import RunKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from typing_extensions import Buffer
+
     from flows.forms.parameters import RunParameters
 
 ELSEWHERE = {
@@ -55,6 +57,18 @@ OUTPUT_LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 """What writing to a full disk ends with; where that is a file of ours, its store has made another error of it."""
 NO_THREAD = "can't start new thread"
 """What Python says where the system lets it have no further one."""
+
+
+class _SparedFile(io.FileIO):
+    """A file that has room for everything: what a full disk does not take of it is lost."""
+
+    def write(self, given: Buffer, /) -> int:
+        try:
+            return super().write(given)
+        except OSError as error:
+            if error.errno not in OUTPUT_LOST:
+                raise
+            return memoryview(given).nbytes
 
 
 class _Commands(HeadedGroup):
@@ -128,7 +142,8 @@ def _show_any_text() -> None:
     """Show as escapes what the terminal's encoding lacks: arrows are ours, and names are anybody's.
 
     Where a stream is closed (`>&-`), Python has none, and what is printed goes nowhere; else a file of ours would
-    take its place. So is it with standard input, which has nothing then.
+    take its place. So is it with standard input, which has nothing then. What a full disk does not take of standard
+    error is lost: whatever is said there goes beside the work, which would end for it.
     """
     if sys.stdin is None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as we run
@@ -136,6 +151,9 @@ def _show_any_text() -> None:
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
             setattr(sys, name, nowhere)
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        spared = io.BufferedWriter(_SparedFile(sys.stderr.fileno(), "wb", closefd=False))
+        sys.stderr = io.TextIOWrapper(spared, sys.stderr.encoding, line_buffering=True)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

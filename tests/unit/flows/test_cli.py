@@ -48,6 +48,37 @@ def test_output_that_can_not_be_written_is_one_line(arguments: tuple[str, ...], 
     assert ended.returncode == 1
 
 
+def ended_with_full_standard_error(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """As of a line for cron that ends with `2>>log`, on a disk that is full."""
+    program = [sys.executable, "-c", "from flows.cli import main; main()", *map(str, arguments)]
+    with Path("/dev/full").open("wb") as full:
+        return subprocess.run(
+            program, env=os.environ | environment, stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+
+
+def test_standard_error_that_can_not_be_written_keeps_no_mapping_from_its_run(tmp_path: Path) -> None:
+    mappings = ""
+    for name in ("one", "two"):
+        layout = LayoutBuilder(tmp_path / name / "app")
+        layout.image("v1", layers=[b"layer"])
+        layout.write()
+        mappings += f"- {{source: {tmp_path / name}, target: localhost:1}}\n"
+    file, state = tmp_path / "file.yaml", tmp_path / "state"
+    file.write_text(f"version: 1\nmappings:\n{mappings}")
+    ended = ended_with_full_standard_error("check", "-c", file, "--state", state)
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "2 of 2 mappings complete")
+    assert len(list(state.rglob("report.json"))) == 2
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(("nowhere",), 2), ((".", "--nope"), 2), ((), 2)])
+def test_last_words_that_can_not_be_written_leave_the_exit_code(
+    arguments: tuple[str, ...], code: int, tmp_path: Path
+) -> None:
+    ended = ended_with_full_standard_error("check", *arguments, LAYOUTLIFT_STATE=str(tmp_path), LAYOUTLIFT_NOPE="1")
+    assert ended.returncode == code
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
