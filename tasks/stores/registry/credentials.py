@@ -130,17 +130,33 @@ def _refuse_half(username: str, password: str) -> None:
 
 def _configurations(environment: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """What each place holds that may know credentials; none is read before it is asked for."""
-    home = home_of(environment)
     if named := environment.get("REGISTRY_AUTH_FILE"):
         yield named, _read(Path(named))
     if held := environment.get("DOCKER_AUTH_CONFIG"):  # docker's own since version 28.3, and GitLab's before
         yield "DOCKER_AUTH_CONFIG", _parse(held, "DOCKER_AUTH_CONFIG")
-    files = [Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"]
-    if runtime := environment.get("XDG_RUNTIME_DIR"):
-        files.append(Path(runtime) / "containers" / "auth.json")
-    files.append(Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "containers" / "auth.json")
-    for path in files:
+    for path in _files(environment):
         yield str(path), _read(path)
+
+
+def _files(environment: Mapping[str, str]) -> Iterator[Path]:
+    """Where docker and Podman keep what a login stores."""
+    if docker := _folder(environment, "DOCKER_CONFIG", ".docker"):
+        yield docker / "config.json"
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    if runtime and os.access(runtime, os.X_OK):  # after `su`, it still names the folder of who was there before
+        yield Path(runtime) / "containers" / "auth.json"
+    if own := _folder(environment, "XDG_CONFIG_HOME", ".config"):
+        yield own / "containers" / "auth.json"
+
+
+def _folder(environment: Mapping[str, str], variable: str, usual: str) -> Path | None:
+    """The folder that a variable names, else the usual one; None without a home to have it."""
+    if named := environment.get(variable):
+        return Path(named)
+    try:
+        return home_of(environment) / usual
+    except ConfigurationError:
+        return None
 
 
 def _from_configuration(config: dict[str, Any], place: str, host: str, prefix: str) -> Credentials | None:

@@ -5,6 +5,7 @@ import json
 import os
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -136,6 +137,54 @@ def test_moved_folders_are_honoured(environment: dict[str, str], tmp_path: Path)
     environment |= {"DOCKER_CONFIG": str(tmp_path / "d"), "XDG_CONFIG_HOME": str(tmp_path / "x")}
     assert username("a.example", environment) == "docker"
     assert username("b.example", environment) == "podman"
+
+
+def refused(path: Path) -> bytes:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_the_folder_of_who_was_logged_in_before_is_passed_over(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `su`, which leaves XDG_RUNTIME_DIR as it was."""
+    hidden, read, may = podman_file(environment), Path.read_bytes, os.access
+    monkeypatch.setattr(Path, "read_bytes", lambda path: refused(path) if str(path) == hidden else read(path))
+    monkeypatch.setattr(os, "access", lambda path, mode: path != environment["XDG_RUNTIME_DIR"] and may(path, mode))
+    assert find_credentials("registry.example", "", environment) is None
+    write(f"{environment['HOME']}/.config/containers/auth.json", {"auths": {"registry.example": auth("own")}})
+    assert username("registry.example", environment) == "own"
+
+
+@pytest.mark.parametrize("file", [docker_file, podman_file])
+def test_a_file_that_is_there_and_may_not_be_read_is_named(
+    environment: dict[str, str], file: Callable[[dict[str, str]], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(file(environment), {})
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(ConfigurationError, match=r"the credentials file .*json can't be read: Permission denied"):
+        find_credentials("registry.example", "", environment)
+
+
+def test_a_user_without_a_home_has_what_variables_name(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a container whose user has no name."""
+
+    def homeless() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", homeless)
+    del environment["HOME"]
+    assert find_credentials("registry.example", "", environment) is None
+    places = {
+        "XDG_CONFIG_HOME": "containers/auth.json",
+        "XDG_RUNTIME_DIR": "containers/auth.json",
+        "DOCKER_CONFIG": "config.json",
+    }
+    for name, file in places.items():
+        environment[name] = str(tmp_path / name)
+        write(tmp_path / name / file, {"auths": {"registry.example": auth(name)}})
+        assert username("registry.example", environment) == name
 
 
 def test_a_file_without_the_registry_is_passed_over(environment: dict[str, str]) -> None:
