@@ -57,9 +57,10 @@ def taken_away(mounts: frozenset[str], path: str, *, below: bool = False) -> str
 
 def _entries() -> list[list[str]]:
     try:
-        lines = MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+        table = MOUNT_TABLE.read_bytes()
     except OSError:
         return []
+    lines = table.decode("utf-8", "surrogateescape").split("\n")  # a mount point's carriage return is no end of one
     return [line.split(" ") for line in lines if line]
 
 

@@ -15,14 +15,15 @@ TABLE = """\
 31 22 0:31 / /mnt/nfs rw - nfs4 server:/x rw
 32 22 0:32 / /proc rw - proc proc rw
 33 22 0:33 / /mnt/fusion rw - ext4 /dev/sda1 rw
+36 22 0:36 / /mnt/a\rb rw - fuse.s3fs s3fs rw
 """
 
 
 def test_the_table_of_mounts_is_read_with_its_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "mountinfo"
-    table.write_text(TABLE)
+    table.write_bytes(TABLE.encode())
     monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
-    assert hanging_mounts() == {"/mnt/a b", "/mnt/nfs"}
+    assert hanging_mounts() == {"/mnt/a b", "/mnt/nfs", "/mnt/a\rb"}
     monkeypatch.setattr(mounts, "MOUNT_TABLE", tmp_path / "none")
     assert hanging_mounts() == set()
 
