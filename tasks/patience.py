@@ -41,7 +41,7 @@ def patience_with_target() -> float:
 
 def _given(variable: str, read: Callable[[float], _Time]) -> _Time | None:
     given = os.environ.get(variable)
-    if given is None:
+    if not given:
         return None
     try:
         return read(float(given))
