@@ -28,7 +28,8 @@ class KeptManifests:
     """Sends again what the layout has still, and the target not any more; shared by all workers on it.
 
     What may go is `at_risk` in the ledger until it is known to be there: after a run that was killed, or could not
-    send it, the tags are as they are to be, and nobody would look.
+    send it, the tags are as they are to be, and nobody would look. That is known once all tags are moved: what is
+    there before may be by a tag that another worker moves next.
     """
 
     def __init__(self, tools: CopyTools, copier: RepositoryCopy, noted: NotedTags) -> None:
@@ -79,25 +80,22 @@ class KeptManifests:
         """
         for manifest in at_risk:
             with suppress(LayoutliftError):
-                self._keep(manifest)
+                self._copier.send_missing(manifest)
 
     def settle(self) -> list[Finding]:
-        """Keep what this run or an earlier one could not; a finding for each that can't be kept now, either."""
+        """Keep what this run or an earlier one put at risk, after the last unit; a finding for each that can't be."""
         findings = self._tools.hands.map(self._settled, self._noted.at_risk())
         return [finding for finding in findings if finding is not None]
 
     def _settled(self, manifest: Descriptor) -> Finding | None:
         try:
             if self._has(manifest.digest):
-                self._keep(manifest)
+                self._copier.send_missing(manifest)
+                self._noted.note_kept(manifest.digest)
         except LayoutliftError as error:
             message = f"{manifest.digest} lost its tag at the target, and may be gone from it: {error}"
             return Finding(self._path, error.code, message)
         return None
-
-    def _keep(self, manifest: Descriptor) -> None:
-        self._copier.send_missing(manifest)
-        self._noted.note_kept(manifest.digest)
 
     def _has(self, digest: Digest) -> bool:
         return self._tools.source.stat_blob(self._path, digest) is not None

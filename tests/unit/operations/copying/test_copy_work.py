@@ -1,6 +1,7 @@
 """What becomes of the tags of a repository when the target, the source or others get in the way."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.real_parts import wait_until
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import (
@@ -1499,11 +1501,15 @@ def test_what_goes_without_a_tag_is_noted_under_none(layout: LayoutBuilder) -> N
 
 
 class ForgettingManifests(MemoryTarget):
-    """Loses a manifest with its last tag, as zot does, whatever has it for a part; `refused` are not taken."""
+    """Loses a manifest with its last tag, as zot does, whatever has it for a part; `refused` are not taken.
+
+    `before["v1"]` is called before that tag is written.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.refused: dict[str, LayoutliftError] = {}
+        self.before: dict[str, Callable[[], object]] = {}
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         if reference in self.refused:
@@ -1511,6 +1517,7 @@ class ForgettingManifests(MemoryTarget):
         super().push_manifest(repository, reference, manifest)
 
     def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
+        self.before.get(tag, lambda: None)()
         stored = self._asked(repository)
         before = stored.tags.get(tag)
         written = super().push_tag(repository, tag, manifest, may_write)
@@ -1557,6 +1564,33 @@ def test_a_part_that_could_not_be_sent_again_is_by_the_next_run(
     assert made.copy()[0] == {"app:v1": "up_to_date", "app:amd64": "up_to_date"}
     assert target.resolve_manifest("app", part) == part
     assert made.ledger.at_risk("app") == []
+
+
+def test_what_one_tag_found_there_is_not_kept_as_long_as_another_may_take_it_away(layout: LayoutBuilder) -> None:
+    """Two workers move the two tags of a manifest; the first that looks finds it there by the other's tag."""
+    part = layout.image("latest", layers=[b"first"])
+    layout.entry(part, "stable")
+    layout.index([part], "v1")
+    both_at_risk, target = threading.Event(), ForgettingManifests()
+    made = engine(layout, target)
+    made.copy()
+    moved = LayoutBuilder(layout.path)
+    moved.index([part], "v1")
+    moved.image("latest", layers=[b"second"])
+    moved.image("stable", layers=[b"third"])
+    moved.write()
+
+    def wait_for_latest() -> None:
+        both_at_risk.set()
+        wait_until(lambda: "app:latest" in made.outcomes, what="the other tag is done", deadline_seconds=10)
+
+    target.before = {"latest": lambda: both_at_risk.wait(10), "stable": wait_for_latest}
+    target.refused[part["digest"]] = RegistryUnavailableError("for the moment", status=503)
+    outcomes = {"app:v1": "up_to_date", "app:latest": "copied", "app:stable": "copied"}
+    assert made.copy() == (outcomes, {("app", "registry_unavailable")})
+    target.refused.clear()
+    assert made.copy()[1] == set()
+    assert target.resolve_manifest("app", part["digest"]) == part["digest"]
 
 
 def test_a_tag_moves_also_where_the_target_does_not_take_again_what_it_loses_with_it(
