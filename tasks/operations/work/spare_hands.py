@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +11,6 @@ from tasks.operations.work.concurrency import CallersPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from concurrent.futures import Future
 
 _Item = TypeVar("_Item")
 _Value = TypeVar("_Value")
@@ -42,8 +42,8 @@ class SpareHands:
         failure: BaseException | None = None
         for place, item in enumerate(items):
             last = place == len(items) - 1
-            if failure is None and not last and self._free.acquire(blocking=False):
-                helped[place] = self._helpers.submit(self._help, act, item)
+            if failure is None and not last and (begun := self._begun(act, item)) is not None:
+                helped[place] = begun
             elif failure is None:
                 try:
                     results[place] = act(item)
@@ -62,8 +62,27 @@ class SpareHands:
         """Let the helpers go, after what they do now."""
         self._helpers.shutdown(wait=True)
 
-    def _help(self, act: Callable[[_Item], _Value], item: _Item) -> _Value:
+    def _begun(self, act: Callable[[_Item], _Value], item: _Item) -> Future[_Value] | None:
+        """What a free hand makes of an item; None where there is no hand free."""
+        if not self._free.acquire(blocking=False):
+            return None
+        future = Future[_Value]()
         try:
-            return act(item)
-        finally:
+            self._helpers.submit(self._help, future, act, item)
+        except RuntimeError:  # the system allows no further thread just now; the pool has kept the item all the same
+            if future.cancel():
+                self._free.release()
+                return None
+        return future
+
+    def _help(self, future: Future[_Value], act: Callable[[_Item], _Value], item: _Item) -> None:
+        if not future.set_running_or_notify_cancel():
+            return  # the caller does it
+        try:
+            value = act(item)
+        except BaseException as error:  # noqa: BLE001 - raised to the caller
             self._free.release()
+            future.set_exception(error)
+        else:
+            self._free.release()
+            future.set_result(value)
