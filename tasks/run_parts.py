@@ -22,14 +22,16 @@ from tasks.endpoints import (
     source_identity,
 )
 from tasks.ledger.ledger_memory import LedgerPart
-from tasks.oci.errors import ConfigurationError
+from tasks.oci.errors import ConfigurationError, LockHeldError
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.report_rows import result_of_row, tag_row
 from tasks.operations.running.source_survey import RunJob
+from tasks.ports import Finding
 from tasks.run_options import RunKind
 from tasks.stores.source_checks import refuse_within
+from tasks.stores.state.lock_holder import LOST
 from tasks.stores.state.run_spool import RunSpool, check_report_place
 from tasks.stores.state.state_directory import made_state_root
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.reports.results import TagResult
+    from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.traced_work import Tracer
     from tasks.ports import Shard, Source
     from tasks.run_controls import RunControls
@@ -52,6 +55,21 @@ def source_of(options: RunOptions, stop: Stop) -> Source:
     """The source; see `open_source`. A shard looks at the layouts that it is told of, and at no others."""
     layouts = options.shard.layouts if options.shard is not None else ()
     return open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name, layouts=layouts)
+
+
+class LostLock:
+    """What becomes of a run whose lock another one has taken, as after this one slept for longer than a minute."""
+
+    def __init__(self, stop: Stop) -> None:
+        self._stop = stop
+        self.log: RunLog | None = None
+        """The run's, once there is one: the lock comes first."""
+
+    def end(self) -> None:
+        """Have the run end, and its report say why: nobody told it to."""
+        if self.log is not None:
+            self.log.note(Finding(".", LockHeldError.code, LOST))
+        self._stop.set()
 
 
 def about_run(kind: RunKind, options: RunOptions, run_id: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_parts import (
+    LostLock,
     about_run,
     check_own_files,
     job_at_target,
@@ -264,10 +265,10 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     with ExitStack() as stack:
         stack.callback(close_source, source)
         check_own_files(options)
-        state = state_of(kind, options, stop)
+        state, lost = state_of(kind, options, stop), LostLock(stop)
         if kind is RunKind.MIGRATE:
             with blamed_on("--state", options.state):
-                lock = partial(state.lock, run_id, stop.set, options.shard)
+                lock = partial(state.lock, run_id, lost.end, options.shard)
                 stack.enter_context(held_within(options.lock_timeout, lock, stop))
         controls = RunControls(options.limits, stop)
         progress = Progress(held=controls.hold.time)
@@ -281,7 +282,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         begin = works.of(kind, target)
         if options.traces:
             begin = traced(begin, stack.enter_context(tracer_of(kind, options, run_id)))
-        log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
+        lost.log = log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
         wait = partial(controls.hold.wait, stop)
         tree = TreeRun(source, job, begin, hands, log=log, stop=stop, hold=controls.hold, workers=options.jobs)
         stack.callback(tree.close)
