@@ -49,6 +49,7 @@ from tasks.stores.state.lock_patience import held_within
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from tasks.ledger.ledger import Ledger
     from tasks.operations.reports.results import TagResult, Totals
     from tasks.operations.reports.shard_report import ShardSummary
     from tasks.operations.running.batches import Batch
@@ -72,6 +73,7 @@ class Run:
         tree: TreeRun,
         *,
         log: RunLog,
+        ledger: Ledger,
         spool: RunSpool[TagResult],
         state: RunState,
         census: Census,
@@ -88,6 +90,7 @@ class Run:
         self.census = census
         self.ends = ends
         self.log = log
+        self.ledger = ledger
         self._spool = spool
         self._state = state
         self._target = target
@@ -294,6 +297,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             controls=controls,
             ends=ends(stop=stop, wait=wait),
             log=log,
+            ledger=ledger,
             spool=spool,
             census=census,
             target=target,

@@ -166,11 +166,12 @@ def _write_report(console: Console) -> None:
     if run is None:
         return
     run.log.note(Finding(".", InterruptedRunError.code, "the run was ended before all of its work had let go"))
-    try:
-        run.write_report()
-    except LayoutliftError as error:
-        tell(error)
-    else:
+    for act in (run.write_report, run.ledger.flush):  # the latter as nobody will close it
+        try:
+            act()
+        except LayoutliftError as error:
+            tell(error)
+    if run.report_places:
         click.echo(f"layoutlift: its report: {', '.join(run.report_places)}", err=True)
 
 

@@ -228,6 +228,10 @@ class Ledger:
                 self._memory.layouts[path] = note
                 self._lines.append(layout_line(path, note), before_it_is_so=not etag)
 
+    def flush(self) -> None:
+        """Write what is buffered, for a process that may end before it is closed."""
+        self._lines.flush()
+
     def close(self) -> None:
         """Write what is buffered; may be called twice.
 

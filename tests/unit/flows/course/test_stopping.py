@@ -21,7 +21,13 @@ from flows.forms.parameters import CheckParameters
 from flows.server import embedded
 from flows.server.prefect_server import ServerAddress
 from flows.terminal.console import Console
+from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError
+from tasks.run_options import RunKind
+from tasks.run_parts import state_of
+from tasks.runs import open_run
+from tasks.stop import Stop
+from tests.support.checks import check_of_one_tag
 
 PARAMETERS = CheckParameters(source="/source")
 STOPPED = """
@@ -173,6 +179,17 @@ def test_a_report_of_very_many_tags_is_waited_for_and_work_that_does_not_let_go_
     stopping._last_resort(console, cast("Any", ended), 8.0)
     assert ended.waits == waits
     assert reports == [console]
+
+
+def test_what_the_last_report_tells_of_is_known_to_the_next_run(tmp_path: Path) -> None:
+    options = check_of_one_tag(tmp_path)
+    with open_run(RunKind.CHECK, options, Stop()) as run:
+        run.ledger.note_tag("app", "v1", str(Digest.of(b"image")), None, 0, layout="app")
+        console: Any = SimpleNamespace(latest_run=run)
+        stopping._write_report(console)
+        assert run.report_path is not None
+        ledger = state_of(RunKind.CHECK, options, Stop()).ledger("next")
+        assert ledger.tags_of("app").keys() == {"v1"}
 
 
 def test_a_worker_keeps_its_own_sigterm() -> None:
