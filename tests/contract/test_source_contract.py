@@ -18,6 +18,7 @@ from tasks.oci.errors import (
 )
 from tasks.operations.source.split_source import SplitSource
 from tasks.ports import Finding, Source
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.layout_search import stray_files
 from tasks.stores.directory.mount_patience import Patience
@@ -80,7 +81,7 @@ def open_source(kind: str, root: Path, request: pytest.FixtureRequest, monkeypat
     if kind == "process":
         return lambda: WatchedLayouts(WatchedProcess(str(root), Patience()))
     if kind == "split":
-        return lambda: SplitSource(in_memory(root))
+        return lambda: SplitSource(in_memory(root), Stop())
     return lambda: in_memory(root) if kind == "memory" else LayoutDirectory(root, retry_wait=0)
 
 

@@ -90,7 +90,7 @@ def lift_first(source: MemorySource, target: MemoryTarget, kind: type[Repository
     try:
         inventory = enumerate_repository(source, "app-0")
         tools = CopyTools(source, target, hands, lambda content: content, lambda _: None)
-        copy = kind(tools, inventory, "app-0", new=True, referrers=True)
+        copy = kind(tools, inventory, "app-0", new=True, referrers=True, opened=False)
         copy.copy(inventory.tags[0].descriptor, ["v0"], lambda _: True, patient=False)
     finally:
         hands.close()

@@ -65,7 +65,7 @@ def lift_all(source: MemorySource, target: MemoryTarget) -> list[LayoutliftError
         except LayoutliftError as error:
             errors.append(error)
             continue
-        copy = RepositoryCopy(tools, inventory, str(path), new=True, referrers=True)
+        copy = RepositoryCopy(tools, inventory, str(path), new=True, referrers=True, opened=False)
         for entry in inventory.tags:
             try:
                 copy.copy(entry.descriptor, [entry.tag or ""], lambda _: True, patient=False)

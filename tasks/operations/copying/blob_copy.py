@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class BlobCopy:
     """Safe to share by all workers on a repository; see `Presence` for `new` and `opened`."""
 
-    def __init__(self, tools: CopyTools, path: str, repository: str, *, new: bool, opened: bool = False) -> None:
+    def __init__(self, tools: CopyTools, path: str, repository: str, *, new: bool, opened: bool) -> None:
         self._tools = tools
         self._path = path
         self._repository = repository

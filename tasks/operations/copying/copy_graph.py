@@ -57,7 +57,7 @@ class RepositoryCopy:
         *,
         new: bool,
         referrers: bool,
-        opened: bool = False,
+        opened: bool,
     ) -> None:
         self._tools = tools
         self._path = inventory.path

@@ -33,7 +33,7 @@ class Presence:
     have what their store has lost.
     """
 
-    def __init__(self, target: Target, repository: str, *, new: bool, opened: bool = False) -> None:
+    def __init__(self, target: Target, repository: str, *, new: bool, opened: bool) -> None:
         self._target = target
         self._repository = repository
         self._new = new

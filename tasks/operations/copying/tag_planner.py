@@ -42,7 +42,7 @@ UNLISTED = ListedTags()
 """Any tag may be there: each is asked for."""
 
 
-def listed_tags(target: ManifestResolver, noted: NotedTags, lag: float = 0.0) -> ListedTags:
+def listed_tags(target: ManifestResolver, noted: NotedTags, lag: float) -> ListedTags:
     """Ask the target which tags a repository has, unless an earlier run was there, when most of them exist anyway.
 
     Its list may be that of `lag` seconds ago.

@@ -53,11 +53,10 @@ class SplitSource:
     Safe to share.
     """
 
-    def __init__(self, whole: Source, stop: Stop | None = None, *, layouts: Collection[str] = ()) -> None:
+    def __init__(self, whole: Source, stop: Stop, *, layouts: Collection[str] = ()) -> None:
         """Take the source that is to be split; nothing is read yet.
 
-        With `layouts`, it looks at no others, and does not search for any. Without a `stop` that ends it, nothing is
-        waited for.
+        With `layouts`, it looks at no others, and does not search for any.
         """
         self.whole = whole
         self._stop = stop
@@ -152,7 +151,7 @@ class SplitSource:
         return parts, others
 
     def _looked_at(self, paths: list[str]) -> Mapping[str, Mapping[str, _Part] | LayoutliftError]:
-        return self._look(paths) if self._stop is None else look_again(self._look, paths, self._stop, RETRY_DELAYS)
+        return look_again(self._look, paths, self._stop, RETRY_DELAYS)
 
     def _look(self, paths: list[str]) -> dict[str, Mapping[str, _Part] | LayoutliftError]:
         with ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="parts") as pool:
@@ -160,7 +159,7 @@ class SplitSource:
             return dict(zip(paths, found, strict=True))
 
     def _look_at(self, map_concurrently: MapConcurrently, path: str) -> Mapping[str, _Part] | LayoutliftError:
-        if self._stop is not None and self._stop.requested:
+        if self._stop.requested:
             raise InterruptedRunError("the run was interrupted while it looked through the source")
         try:
             file = self.whole.read_index(path)

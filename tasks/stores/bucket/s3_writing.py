@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from tasks.stop import Stop
     from tasks.stores.bucket.s3_address import BucketAccess
 
 _Item = TypeVar("_Item")
@@ -70,11 +69,10 @@ class WritableS3Bucket(VersionedS3Bucket):
         *,
         copying: S3Client | None = None,
         below: str = "",
-        stop: Stop | None = None,
         first_wait: float = 0.5,
     ) -> None:
         """As `S3Bucket`; copies within the store are asked for by `copying`, which has the patience for them."""
-        super().__init__(client, name, access, below=below, stop=stop, first_wait=first_wait)
+        super().__init__(client, name, access, below=below, first_wait=first_wait)
         self._copying = copying or client
 
     def put(

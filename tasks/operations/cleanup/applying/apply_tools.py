@@ -72,8 +72,6 @@ class RepositoryOutcome:
     remade: bool = False
     left_alone: bool = False
     problems: list[Finding] = field(default_factory=list)
-    is_checked: bool = False
-    """Whether the check at the end saw everything that the remaining entries need."""
 
     def note(self, error: LayoutliftError) -> None:
         """Keep what something could not be done for."""
@@ -93,7 +91,6 @@ class RepositoryOutcome:
         """What became of it, for other programs: entries as a plan has them, without what only a plan is for."""
         entries = {"removed": self.removed, "added": self.added, "skipped": self.skipped}
         body = asdict(replace(self, removed=[], added=[], skipped=[]))
-        del body["is_checked"]  # where it did not, a problem says what was not seen
         return body | {name: [_entry_json(entry) for entry in some] for name, some in entries.items()}
 
     @property

@@ -171,7 +171,6 @@ class _Applying:
             raise SourceChangedError("it is there again; plan anew")
         self.tools.require(self.plan)
         Sweep(self.tools, self.plan, self.outcome, self.held).run(FreshView((), {}, {}, (), (), Graph()))
-        self.outcome.is_checked = True
 
     def _complete_additions(self) -> None:
         """Have what additions need in place before anything names it.
@@ -267,4 +266,3 @@ class _Applying:
 
     def _say_what_is_missing(self, view: FreshView) -> None:
         self.outcome.problems.extend(view.gaps(self.plan.path))
-        self.outcome.is_checked = view.is_whole

@@ -217,7 +217,6 @@ class _Undoing:
     def _check(self) -> FreshView:
         view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
         self.outcome.problems.extend(view.gaps(self.outcome.path))
-        self.outcome.is_checked = view.is_whole
         return view
 
     def _note(self, code: str, message: str) -> None:

@@ -77,6 +77,10 @@ def tools(layout: LayoutBuilder, target: GatedTarget, moved: Traffic) -> Iterato
     hands.close()
 
 
+def blob_copy(tools: CopyTools, repository: str, *, new: bool) -> BlobCopy:
+    return BlobCopy(tools, "app", repository, new=new, opened=False)
+
+
 Ensure = Callable[[str, list[Descriptor]], "Future[None]"]
 
 
@@ -84,7 +88,7 @@ Ensure = Callable[[str, list[Descriptor]], "Future[None]"]
 def ensure(tools: CopyTools) -> Iterator[Ensure]:
     """Has blobs in a repository, beside the test."""
     with ThreadPoolExecutor(2) as pool:
-        yield lambda repository, blobs: pool.submit(BlobCopy(tools, "app", repository, new=True).ensure, blobs)
+        yield lambda repository, blobs: pool.submit(blob_copy(tools, repository, new=True).ensure, blobs)
 
 
 def begin(ensure: Ensure, target: GatedTarget, blobs: list[Descriptor], second: str) -> tuple["Future[None]", ...]:
@@ -174,12 +178,12 @@ def noting(layout: LayoutBuilder, moved: Traffic) -> Iterator[CopyTools]:
 def test_what_was_moved_is_counted_once_and_by_how_it_came(
     noting: CopyTools, moved: Traffic, blobs: list[Descriptor]
 ) -> None:
-    copy = BlobCopy(noting, "app", "app", new=False)
+    copy = blob_copy(noting, "app", new=False)
     copy.ensure(blobs)
     copy.ensure(blobs)
     pushed = Traffic(blobs_pushed=2, bytes_pushed=len(BASE) + len(OWN))
     assert moved == pushed
-    other = BlobCopy(noting, "app", "other", new=False)
+    other = blob_copy(noting, "other", new=False)
     noting.target.push_blob("other", noting.source.blob("app", blobs[0]))
     other.ensure(blobs)
     assert moved == replace(pushed, blobs_present=1, blobs_mounted=1)
@@ -192,7 +196,7 @@ def test_a_layer_that_may_be_absent_is_sent_where_the_source_has_it(
     foreign = layout.blob(b"foreign", "application/vnd.oci.image.layer.nondistributable.v1.tar")
     if not is_there:
         layout.blob_path(foreign).unlink()
-    BlobCopy(noting, "app", "app", new=True).ensure([Descriptor.from_json(foreign)])
+    blob_copy(noting, "app", new=True).ensure([Descriptor.from_json(foreign)])
     assert moved.blobs_pushed == is_there
 
 
@@ -201,27 +205,27 @@ def test_a_layer_that_the_source_lacks_is_never_passed_over(
 ) -> None:
     layout.blob_path(layout.blob(OWN)).unlink()
     with pytest.raises(ContentNotFoundError):
-        BlobCopy(noting, "app", "app", new=True).ensure(blobs)
+        blob_copy(noting, "app", new=True).ensure(blobs)
 
 
 def test_a_layer_of_another_size_at_the_target_is_damaged_there_unless_the_layout_says_the_same(
     noting: CopyTools, blobs: list[Descriptor]
 ) -> None:
-    copy = BlobCopy(noting, "app", "app", new=False)
+    copy = blob_copy(noting, "app", new=False)
     copy.ensure(blobs)
     with pytest.raises(SizeMismatchError, match=blobs[0].digest.encoded):
         copy.ensure([replace(blobs[0], size=5)])
     noting.target._asked("other").blobs[blobs[0].digest] = BASE[:-1]
     with pytest.raises(DamagedAtTargetError):
-        BlobCopy(noting, "app", "other", new=False).ensure(blobs)
+        blob_copy(noting, "other", new=False).ensure(blobs)
 
 
 def test_a_layer_that_a_layout_has_lost_comes_from_the_repository_that_has_it(
     noting: CopyTools, moved: Traffic, layout: LayoutBuilder, blobs: list[Descriptor]
 ) -> None:
-    BlobCopy(noting, "app", "home", new=True).ensure(blobs)
+    blob_copy(noting, "home", new=True).ensure(blobs)
     layout.blob_path(layout.blob(OWN)).unlink()
-    BlobCopy(noting, "app", "app", new=True).ensure(blobs)
+    blob_copy(noting, "app", new=True).ensure(blobs)
     assert moved == Traffic(blobs_pushed=2, blobs_mounted=2, bytes_pushed=len(BASE) + len(OWN))
     assert noting.target.has_blob("app", blobs[1])
 
@@ -231,11 +235,11 @@ def test_what_the_target_misses_after_all_is_sent_again_and_only_a_vague_word_is
     noting: CopyTools, blobs: list[Descriptor], surely: bool
 ) -> None:
     for repository in ("home", "app"):
-        BlobCopy(noting, "app", repository, new=True).ensure(blobs[:1])
+        blob_copy(noting, repository, new=True).ensure(blobs[:1])
     target = noting.target
     assert isinstance(target, Noting)
     target.asked.clear()
-    copy = BlobCopy(noting, "app", "app", new=True)
+    copy = blob_copy(noting, "app", new=True)
     copy.send_again(blobs[0], surely=surely)
     assert target.asked == ([] if surely else [blobs[0].digest])
     assert target.homes == ([None, "home", None] if surely else [None, "home"])
@@ -253,7 +257,7 @@ def test_a_layer_that_may_be_absent_is_looked_for_once_a_repository(
         asked.append(digest)
 
     monkeypatch.setattr(LayoutDirectory, "stat_blob", none_there)
-    copied = BlobCopy(tools, "app", "app", new=True)
+    copied = blob_copy(tools, "app", new=True)
     for _ in range(3):
         copied.ensure([absent])
     assert asked == [absent.digest]

@@ -63,7 +63,7 @@ def plan_of(
     inventory = enumerate_repository(source, "app")
     graph = SourceGraph(source, "app", Depth.BLOBS, hands)
     noted = NotedTags(made.ledger, "app", "app", replace(made.policy, depth=depth))
-    others, listed = OtherLayouts(source, noted), listed_tags(made.target, noted)
+    others, listed = OtherLayouts(source, noted), listed_tags(made.target, noted, 0)
     planner = TagPlanner(made.target, noted, others, listed=listed, state=MADE_BY_A_PUSH)
     lists = ReferrerLists(made.target)
     work = PlanWork(

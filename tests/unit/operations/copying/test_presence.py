@@ -31,7 +31,7 @@ def blobs(number: int, size: int = WORTH_ASKING) -> list[Descriptor]:
 
 
 def presence(target: AskedTarget, *, new: bool) -> Presence:
-    return Presence(cast("Target", target), "app", new=new)
+    return Presence(cast("Target", target), "app", new=new, opened=False)
 
 
 def test_a_repository_without_tags_is_asked_for_a_few_blobs_only() -> None:

@@ -195,7 +195,7 @@ def test_blobs_of_any_layout_may_be_those_of_a_repository_that_a_split_source_ha
     world.log.note(Finding(left, "not_a_layout", "3 files that belong to no layout"))
 
     def judged(*known: str) -> str | None:
-        source = SplitSource(MemorySource(world.files))
+        source = SplitSource(MemorySource(world.files), Stop())
         judged = Equality(source, Selection.parse((), ()), world.log, lambda: known)
         judged.settle(complete=True)
         return judged.reason
@@ -209,7 +209,7 @@ def test_a_folder_that_is_empty_now_may_have_held_the_layout_of_any_repository_o
     world.log.note(Finding("mounted", "empty_folder", "there is nothing in this folder"))
 
     def judged(*known: str, include: tuple[str, ...] = ()) -> str | None:
-        source = SplitSource(MemorySource(world.files))
+        source = SplitSource(MemorySource(world.files), Stop())
         judged = Equality(source, Selection.parse(include, ()), world.log, lambda: known)
         judged.settle(complete=True)
         return judged.reason

@@ -23,7 +23,7 @@ UNLISTED = Finding("gone", Remark.LAYOUT_VANISHED, "it is not listed")
 
 def found(root: Path, *, is_split: bool) -> str:
     source = LayoutDirectory(root, retry_wait=0)
-    return code_of(SplitSource(source) if is_split else source)
+    return code_of(SplitSource(source, Stop()) if is_split else source)
 
 
 def code_of(source: LayoutReader) -> str:

@@ -23,7 +23,17 @@ IMAGE_NAME = "io.containerd.image.name"
 
 
 def split_engine(root: Path, policy: CopyPolicy | None = None, **more: Any) -> Engine:
-    return Engine(root, MemoryTarget(), policy or CopyPolicy(), wrap=SplitSource, **more)
+    return Engine(root, MemoryTarget(), policy or CopyPolicy(), wrap=lambda whole: SplitSource(whole, Stop()), **more)
+
+
+def split(root: Path) -> SplitSource:
+    return SplitSource(LayoutDirectory(root), Stop())
+
+
+@pytest.fixture(autouse=True)
+def looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be read for the moment is not waited for."""
+    monkeypatch.setattr(split_source, "RETRY_DELAYS", ())
 
 
 def signature_tag(image: Descriptor) -> str:
@@ -59,9 +69,9 @@ def test_a_layout_of_one_name_and_one_of_none_are_as_they_were(tmp_path: Path) -
         for tag in tags:
             layout.image(tag, layers=[tag.encode()])
         layout.write()
-    split, whole = SplitSource(LayoutDirectory(tmp_path)), LayoutDirectory(tmp_path)
-    assert list(split.list_layouts()) == list(whole.list_layouts()) == ["plain", "team/app"]
-    assert [split.read_index(path) for path in ("plain", "team/app")] == [
+    by_name, whole = split(tmp_path), LayoutDirectory(tmp_path)
+    assert list(by_name.list_layouts()) == list(whole.list_layouts()) == ["plain", "team/app"]
+    assert [by_name.read_index(path) for path in ("plain", "team/app")] == [
         whole.read_index(path) for path in ("plain", "team/app")
     ]
 
@@ -228,7 +238,7 @@ def failing_once(root: Path, method: str, error: Exception, **more: Any) -> Spli
         raise error
 
     setattr(whole, method, fail)
-    return SplitSource(whole, **more)
+    return SplitSource(whole, Stop(), **more)
 
 
 def test_where_a_referrer_can_t_be_read_for_the_moment_nobody_guesses_whose_it_is(
@@ -250,7 +260,7 @@ def test_what_can_t_be_read_for_the_moment_is_looked_at_again(
     dump.referrer(dump.image("a.example/app:v1", layers=[b"app"]))
     dump.write()
     monkeypatch.setattr(split_source, "RETRY_DELAYS", (0.0,))
-    source = failing_once(tmp_path, method, SourceReadError("for the moment"), stop=Stop())
+    source = failing_once(tmp_path, method, SourceReadError("for the moment"))
     assert list(source.list_layouts()) == ["app"]
 
 
@@ -272,7 +282,7 @@ def test_a_part_of_a_run_looks_at_the_layouts_that_it_is_told_of_and_at_no_other
     plain = LayoutBuilder(tmp_path / "plain")
     plain.image("v1", layers=[b"plain"])
     plain.write()
-    whole = SplitSource(LayoutDirectory(tmp_path))
+    whole = split(tmp_path)
     assert layouts_of(whole, ["app", "plain"]) == {"app": "dump", "plain": "plain"}
     assert layouts_of(LayoutDirectory(tmp_path), ["plain"]) == {}, "there, paths say it"
     told = failing_once(tmp_path, "list_layouts", AssertionError("it searched"), layouts=["dump"])
@@ -298,7 +308,7 @@ def test_a_damaged_layout_may_still_have_content_of_a_repository_that_it_held(
     app = oci.Descriptor.from_json(dump.image("a.example/app:v1", layers=[b"app"]))
     dump.write()
     (tmp_path / "dump" / "index.json").write_text("{")
-    source = SplitSource(LayoutDirectory(tmp_path))
+    source = split(tmp_path)
     with pytest.raises(InvalidLayoutError):
         source.read_index("app")
     assert source.stat_blob("app", app.digest) is not None
@@ -315,7 +325,7 @@ def test_content_that_a_repository_lacks_is_not_looked_for_in_a_damaged_layout(
     other = oci.Descriptor.from_json(damaged.image("v1", layers=[b"other"]))
     damaged.write()
     (tmp_path / "damaged" / "index.json").write_text("{")
-    source = SplitSource(LayoutDirectory(tmp_path))
+    source = split(tmp_path)
     assert source.stat_blob("app", other.digest) is None
     assert source.stat_blob("unknown", other.digest) is not None
 
@@ -331,7 +341,7 @@ def test_a_mark_follows_the_entries_of_its_own_repository_alone(tmp_path: Path, 
     def marks() -> dict[str, str]:
         return {path: source.read_index(path).etag for path in source.list_layouts() if isinstance(path, str)}
 
-    source = SplitSource(LayoutDirectory(tmp_path))
+    source = split(tmp_path)
     image = dump.image("a.example/app:v1", layers=[b"app"])
     dump.image("a.example/other:v1", layers=[b"other"])
     dump.write()
@@ -346,7 +356,7 @@ def test_a_mark_follows_the_entries_of_its_own_repository_alone(tmp_path: Path, 
 
 
 def test_an_index_is_as_it_was_listed_and_a_name_that_went_is_not_there(tmp_path: Path, dump: LayoutBuilder) -> None:
-    source = SplitSource(LayoutDirectory(tmp_path))
+    source = split(tmp_path)
     dump.image("a.example/app:v1", layers=[b"app"])
     dump.write()
     read = source.read_index("app")
@@ -362,7 +372,7 @@ def test_an_index_is_as_it_was_listed_and_a_name_that_went_is_not_there(tmp_path
 def test_a_layout_without_names_to_which_one_came_since_is_not_taken_for_one_repository(
     tmp_path: Path, dump: LayoutBuilder
 ) -> None:
-    source = SplitSource(LayoutDirectory(tmp_path))
+    source = split(tmp_path)
     dump.image("v1", layers=[b"app"])
     dump.write()
     assert list(source.list_layouts()) == ["dump"]
@@ -382,7 +392,7 @@ def _entries(file: IndexFile) -> list[Any]:
 def test_content_is_read_and_looked_at_in_the_layout_that_has_it(tmp_path: Path, dump: LayoutBuilder) -> None:
     image = oci.Descriptor.from_json(dump.image("a.example/app:v1", layers=[b"app"]))
     dump.write()
-    source = SplitSource(LayoutDirectory(tmp_path))
+    source = split(tmp_path)
     assert source.blob("app", image).read()
     assert source.stat_blob("app", image.digest) is not None
     assert source.stat_blob("other", image.digest) is None

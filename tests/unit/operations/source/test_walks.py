@@ -65,7 +65,7 @@ def test_the_closure_of_a_braid_is_walked_once(layout: LayoutBuilder, hands: Spa
     source = CountedReads(braid(layout))
     inventory = enumerate_repository(source, "app")
     tools = CopyTools(source, MemoryTarget(), hands, lambda content: content, lambda _: None)
-    copy = RepositoryCopy(tools, inventory, "app", new=True, referrers=True)
+    copy = RepositoryCopy(tools, inventory, "app", new=True, referrers=True, opened=False)
     assert len(copy.links.closure(inventory.tags[0].descriptor)) == 2 * LEVELS + 3
 
 

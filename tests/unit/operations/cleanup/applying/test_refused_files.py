@@ -111,7 +111,6 @@ def test_what_can_not_be_hidden_is_named_and_keeps_nothing_else_in_its_place(
     assert (LOCKED in world.files.contents(), OTHERS & set(world.files.contents())) == (True, set())
     sizes = sum(len(raw) for raw in GOING) - len(b"layer 3")
     assert (outcome.hidden, outcome.bytes_hidden, outcome.purged) == (len(OTHERS), sizes, 0)
-    assert outcome.is_checked
     assert held(world) == OTHERS, "what is in its place is not said to be in the quarantine"
     assert (outcome.marked, len(read_marks(world.files, LAYOUT))) == (0, 1), "its wait goes on"
 
@@ -159,7 +158,6 @@ def test_what_a_writer_named_while_it_was_hidden_comes_back_though_something_fai
     named_meanwhile(world, monkeypatch, lambda step: step == what)
     outcome = applied(world)
     assert world.absent() == set()
-    assert outcome.is_checked
     assert bool(outcome.problems) is (what == "hide" or batch < len(GOING))
     assert outcome.hidden == len(outcome.restored) > 0
     assert held(world) == set()
@@ -284,4 +282,4 @@ def test_what_a_writer_left_and_can_not_be_deleted_is_named_and_keeps_nothing_el
     monkeypatch.setattr(world.files, "delete_files", delete_files)
     outcome = apply_repository(world.tools(), plan)
     assert [problem.message for problem in outcome.problems] == ["it is locked"]
-    assert (outcome.files_deleted, outcome.is_checked) == (1, True)
+    assert outcome.files_deleted == 1

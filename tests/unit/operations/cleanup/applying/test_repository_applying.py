@@ -258,13 +258,13 @@ def test_where_not_all_is_there_and_understood_nothing_is_hidden_or_marked(waite
     outcome = apply_repository(waited.tools(), plan)
     codes = {"missing": "content_not_found", "altered": "size_mismatch", "unreadable": "digest_mismatch"}
     assert [problem.code for problem in outcome.problems] == [codes[harm]]
-    assert (outcome.is_checked, outcome.hidden, outcome.marked) == (False, 0, 0)
+    assert (outcome.hidden, outcome.marked) == (0, 0)
     assert (blobs_in_place(waited), in_quarantine(waited)) == (before, set())
 
 
 def test_what_is_left_is_looked_at_once_more_in_the_end(world: World) -> None:
     outcome = apply_repository(world.tools(), world.plan(keep_policy(1)))
-    assert (outcome.is_checked, outcome.problems, outcome.marked) == (True, [], 2)
+    assert (outcome.problems, outcome.marked) == ([], 2)
     assert [entry.tag for entry in outcome.removed] == ["v1"]
     assert (outcome.added, outcome.skipped, outcome.left_alone) == ([], [], False)
 
@@ -374,7 +374,7 @@ def test_of_a_layout_that_is_gone_the_quarantine_is_emptied(hidden: World) -> No
     (problem,) = apply_repository(replace(hidden.tools(), require=lacks), plan).problems
     assert (problem.code, len(in_quarantine(hidden))) == (TargetLacksError.code, 2)
     outcome = apply_repository(hidden.tools(), plan)
-    assert (outcome.purged, outcome.is_checked, outcome.problems) == (2, True, [])
+    assert (outcome.purged, outcome.problems) == (2, [])
     assert in_quarantine(hidden) == set()
 
 
@@ -466,7 +466,7 @@ def test_what_a_writer_names_while_it_is_being_hidden_comes_back_at_once(waited:
     when_first_hidden(waited, name_again)
     outcome = apply_repository(waited.tools(), plan)
     assert (waited.absent(), outcome.hidden, len(outcome.restored)) == (set(), 2, 2)
-    assert (outcome.is_checked, outcome.problems) == (True, [])
+    assert outcome.problems == []
 
 
 def test_what_a_writer_names_while_it_is_being_deleted_is_missed_aloud(waited: World) -> None:
@@ -476,7 +476,6 @@ def test_what_a_writer_names_while_it_is_being_deleted_is_missed_aloud(waited: W
     waited.meanwhile = lambda: late.pop()(waited) if late and layer not in waited.files.contents() else None
     outcome = apply_repository(waited.tools(), plan)
     assert {problem.code for problem in outcome.problems} & {"content_not_found"}
-    assert not outcome.is_checked
 
 
 def test_of_what_is_hidden_only_what_came_back_leaves_the_quarantine(world: World) -> None:

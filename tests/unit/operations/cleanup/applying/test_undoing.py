@@ -147,7 +147,7 @@ def test_a_tag_comes_back_with_all_that_it_needs_whichever_run_hid_it(hidden: Wo
     outcome = undone(hidden, "run-0")
     assert [entry.tag for entry in outcome.added] == ["v1"]
     assert set(outcome.restored) == {Digest.of(raw) for raw in (LAYER, MANIFEST)}
-    assert (outcome.removed, outcome.skipped, outcome.problems, outcome.is_checked) == ([], [], [], True)
+    assert (outcome.removed, outcome.skipped, outcome.problems) == ([], [], [])
     assert (set(tags(hidden)), hidden.absent()) == ({"v1", "v2"}, set())
     assert quarantined(hidden) == [], "it is not said to go for good later"
 
@@ -155,7 +155,7 @@ def test_a_tag_comes_back_with_all_that_it_needs_whichever_run_hid_it(hidden: Wo
 def test_blobs_come_back_that_nothing_names(hidden: World) -> None:
     outcome = undone(hidden, "run-1")
     assert set(outcome.restored) == {Digest.of(raw) for raw in (LAYER, MANIFEST)}
-    assert (outcome.added, outcome.is_checked, tags(hidden)) == ([], True, ["v2"])
+    assert (outcome.added, outcome.problems, tags(hidden)) == ([], [], ["v2"])
 
 
 def test_a_tag_that_has_other_content_by_now_keeps_it_and_is_named(hidden: World) -> None:
@@ -198,7 +198,7 @@ def test_what_the_index_lacks_in_the_end_is_named(
 ) -> None:
     damage(hidden)
     outcome = undone(hidden, "run-1")
-    assert ([problem.code for problem in outcome.problems], outcome.is_checked) == ([code], False)
+    assert [problem.code for problem in outcome.problems] == [code]
 
 
 @pytest.mark.parametrize("run", ["", "run-9", "run-1/team", "/"])
@@ -238,7 +238,7 @@ def test_a_layout_that_was_dropped_is_there_again() -> None:
     assert world.apply_plan(plan)
     assert INDEX_PATH not in world.files.contents()
     outcome = undone(world, "run-0")
-    assert (outcome.remade, outcome.problems, outcome.is_checked) == (True, [], True)
+    assert (outcome.remade, outcome.problems) == (True, [])
     assert {path: world.files.contents()[path] for path in before} == before
     assert not undone(world, "run-0").remade
 
@@ -442,7 +442,6 @@ def test_an_entry_of_which_something_is_gone_keeps_no_other_out(
     outcome = undone(all_hidden, "run-0")
     assert set(tags(all_hidden)) == back
     assert {problem.message.split()[0] for problem in outcome.problems} == {"v1", "v2", "v3"} - back
-    assert outcome.is_checked
 
 
 def test_two_contents_of_one_tag_that_stood_beside_each_other_come_back_both() -> None:

@@ -161,7 +161,7 @@ def test_nothing_is_taken_out_while_it_can_not_be_told_what_that_leaves_and_the_
     world.files.put(strange, b"")
     outcome = undone(world, run)
     assert [problem.code for problem in outcome.problems] == ["invalid_layout"]
-    assert (outcome.removed, outcome.is_checked, world.index) == ([], False, before)
+    assert (outcome.removed, world.index) == ([], before)
     file = world.files.stat_file(strange)
     assert file is not None
     world.files.delete_files([file])
