@@ -84,20 +84,6 @@ class BlobContent(Protocol):
         ...
 
 
-class LayoutLister(Protocol):
-    """Finds the layouts of a source."""
-
-    def list_layouts(self) -> Iterator[str | Finding]:
-        """The path of every layout below the source, in order, and a finding for whatever is none.
-
-        The path of a layout at the source itself is `.`. One that can't be read never hides another.
-
-        Raises:
-            SourceUnavailableError: the source itself is not there.
-        """
-        ...
-
-
 class LayoutReader(Protocol):
     """Reads layouts by path."""
 
@@ -131,8 +117,18 @@ class BlobStat:
     archived: bool = False
 
 
-class Source(LayoutLister, LayoutReader, Protocol):
+class Source(LayoutReader, Protocol):
     """All that a migration needs of a source."""
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        """The path of every layout below the source, in order, and a finding for whatever is none.
+
+        The path of a layout at the source itself is `.`. One that can't be read never hides another.
+
+        Raises:
+            SourceUnavailableError: the source itself is not there.
+        """
+        ...
 
 
 class ManifestResolver(Protocol):

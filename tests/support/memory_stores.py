@@ -39,7 +39,7 @@ class MemorySource:
         self._modified = modified
 
     def list_layouts(self) -> Iterator[str | Finding]:
-        """See `LayoutLister.list_layouts`."""
+        """See `Source.list_layouts`."""
         search = KeySearch("")
         for path, raw in self._files.items():
             search.add(path, ("", len(raw)))

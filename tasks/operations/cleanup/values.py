@@ -215,6 +215,22 @@ class RepositoryPlan:
         """Whether `index.json` is to be written anew."""
         return bool(self.removals or self.additions)
 
+    @property
+    def hides(self) -> bool:
+        """Whether blobs leave their place: into the quarantine, or for good where there is to be none."""
+        return any(blob.action is CleanupAction.QUARANTINE for blob in self.blobs)
+
+    @property
+    def purges(self) -> bool:
+        """Whether something of the quarantine goes for good."""
+        return any(held.action is CleanupAction.PURGE for held in self.quarantined)
+
+    @property
+    def takes_something(self) -> bool:
+        """Whether applying it takes anything away; marks and what comes back from the quarantine take nothing."""
+        leftovers = any(file.action is CleanupAction.DELETE for file in self.files)
+        return bool(self.removals) or self.drop_layout or self.hides or self.purges or leftovers
+
 
 @dataclass(slots=True)
 class PlanTotals:

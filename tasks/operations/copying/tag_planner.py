@@ -97,8 +97,7 @@ class TagPlanner:
 
     def kept(self, tag: str, plan: TagPlan, own: Collection[str | None]) -> TagPlan:
         """The plan for a tag, given the source's `own`: refused where what it overwrites could not be kept."""
-        name = self.backup_of(tag, plan)
-        if plan.action is not TagAction.OVERWRITE or name is None:
+        if plan.action is not TagAction.OVERWRITE or (name := self.backup_of(tag, plan)) is None:
             return plan
         if (wrong := self.wrong_with_backup(name, own, plan.seen)) is None:
             return plan
@@ -107,8 +106,7 @@ class TagPlanner:
 
     def backup_of(self, tag: str, plan: TagPlan) -> str | None:
         """Under which tag what is overwritten is to be kept; what an earlier run wrote needs no backup."""
-        noted = self._noted.entry(tag)
-        is_ours = not plan.is_theirs or (noted is not None and noted.digest == plan.seen)
+        is_ours = plan.seen is not None and self._noted.is_ours(tag, plan.seen)
         return None if is_ours else self._policy.backup_of(tag)
 
     def wrong_with_backup(self, name: str, own: Collection[str | None], replaced: Digest | None) -> str | None:

@@ -67,7 +67,7 @@ class SplitSource:
         self._layouts: dict[str, str] = {}
 
     def list_layouts(self) -> Iterator[str | Finding]:
-        """See `LayoutLister.list_layouts`; all indexes are read for it.
+        """See `Source.list_layouts`; all indexes are read for it.
 
         Where one can't be, or a folder, any repository may be missing from the list: that is a finding of the source.
         """

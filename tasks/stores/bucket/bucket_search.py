@@ -68,7 +68,7 @@ class KeySearch:
             self._folder(f"{folder}{slash}", name).add(name, stamp)
 
     def layouts(self) -> Iterator[str | Finding]:
-        """See `LayoutLister.list_layouts`."""
+        """See `Source.list_layouts`."""
         for components, folder in self._in_order():
             path = "/".join(components) or "."
             place = self._place_of(components)

@@ -65,7 +65,7 @@ class LayoutBucket:
         self._good_markers = set(map(_stamp_of, USUAL_MARKERS))
 
     def list_layouts(self) -> Iterator[str | Finding]:
-        """See `LayoutLister.list_layouts`.
+        """See `Source.list_layouts`.
 
         Raises:
             ConfigurationError: the bucket does not let us list it, or has nothing below the prefix.

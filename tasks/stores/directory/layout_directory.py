@@ -80,7 +80,7 @@ class LayoutDirectory:
         self._siblings = SiblingBlobs(self.list_layouts, self._size_of, self._sizes)
 
     def list_layouts(self) -> Iterator[str | Finding]:
-        """See `LayoutLister.list_layouts`."""
+        """See `Source.list_layouts`."""
         if not os.path.isdir(self._root):  # noqa: PTH112 - Path.is_dir lets the errors of a dead mount through
             raise SourceUnavailableError(f"the source {self._root} is not a directory; is the bucket mounted?")
         return find_layouts(self._root, self._scan, self._pause)

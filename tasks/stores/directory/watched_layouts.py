@@ -41,7 +41,7 @@ class WatchedLayouts:
         return bool(self.process.ask({"do": "is_empty", "path": "."}, "the source"))
 
     def list_layouts(self) -> Iterator[str | Finding]:
-        """See `LayoutLister.list_layouts`."""
+        """See `Source.list_layouts`."""
         for found in self.process.each({"do": "list"}, "the list of layouts"):
             yield found["layout"] if "layout" in found else Finding(*found["finding"])
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.errors import LayoutliftError
+from tasks.operations.cleanup.applying.fresh_view import FreshLook
 from tasks.operations.cleanup.layout.shared_content import SharedContent
 from tasks.ports import Finding
 
@@ -40,10 +41,12 @@ class ApplyTools:
     guard: Callable[[], None]
     require: Callable[[RepositoryPlan], None] = no_gate
     shared: SharedContent = field(init=False)
+    look: FreshLook = field(init=False)
 
     def __post_init__(self) -> None:
-        """Look for what is shared at the source that is changed."""
+        """Look at layouts, and for what they share, at the source that is changed."""
         object.__setattr__(self, "shared", SharedContent(self.source.files))
+        object.__setattr__(self, "look", FreshLook(self.source, self.map_concurrently))
 
 
 @dataclass(slots=True)

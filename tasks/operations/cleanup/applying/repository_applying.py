@@ -28,7 +28,7 @@ from tasks.oci.image_layout import parse_index
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.changing_index import change_index
 from tasks.operations.cleanup.applying.dropping import drop_layout
-from tasks.operations.cleanup.applying.fresh_view import FreshLook, FreshView, still_wanted
+from tasks.operations.cleanup.applying.fresh_view import FreshView, still_wanted
 from tasks.operations.cleanup.applying.sweeping import ENDS_ALL, Sweep
 from tasks.operations.cleanup.layout.graph import Graph
 from tasks.operations.cleanup.layout.index_edit import edit_index, entry_json, not_removed, read_entry
@@ -53,11 +53,9 @@ def needs_only_writer(plan: RepositoryPlan, timing: Timing, *, is_conditional: b
     That is so where an index can't be written under a condition, and where blobs are deleted without a
     quarantine, from which a blob could come back that a writer was about to name.
     """
-    hides = any(blob.action is CleanupAction.QUARANTINE for blob in plan.blobs)
-    if hides and timing.mode is QuarantineMode.NONE:
+    if plan.hides and timing.mode is QuarantineMode.NONE:
         return True
-    purges = any(held.action is CleanupAction.PURGE for held in plan.quarantined)
-    return not is_conditional and (plan.changes_index or plan.drop_layout or hides or purges)
+    return not is_conditional and (plan.changes_index or plan.drop_layout or plan.hides or plan.purges)
 
 
 def apply_repository(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
@@ -131,8 +129,7 @@ class _Applying:
         self._edit()
 
     def _look(self) -> FreshView:
-        look = FreshLook(self.tools.source, self.tools.map_concurrently)
-        view = look.view(self.plan.path, self.held, self.returned)
+        view = self.tools.look.view(self.plan.path, self.held, self.returned)
         self._settle(view)
         return view
 
@@ -158,8 +155,7 @@ class _Applying:
     def _restore_named(self) -> None:
         """Bring back what the index needs, as far as it can be read, though not all of the layout is understood."""
         index = parse_index(self.tools.source.open_layouts().read_index(self.plan.path).raw)
-        look = FreshLook(self.tools.source, self.tools.map_concurrently)
-        self._settle(look.bring_back(self.plan.path, index.entries, self.held, self.returned))
+        self._settle(self.tools.look.bring_back(self.plan.path, index.entries, self.held, self.returned))
 
     def _purge_gone(self) -> None:
         """Of a layout that is gone, what waits in the quarantine goes when its time is over.
@@ -179,8 +175,7 @@ class _Applying:
             ContentNotFoundError: something of it is gone.
         """
         roots = [entry.descriptor for entry in self.plan.additions]
-        look = FreshLook(self.tools.source, self.tools.map_concurrently)
-        view = look.ensure(self.plan.path, roots, self.held, self.returned)
+        view = self.tools.look.ensure(self.plan.path, roots, self.held, self.returned)
         for error in view.unreadable.values():
             raise error
         if view.missing:

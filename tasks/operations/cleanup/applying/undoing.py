@@ -20,7 +20,6 @@ from tasks.oci.errors import (
 from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
 from tasks.operations.cleanup.applying.changing_index import change_index
 from tasks.operations.cleanup.applying.dropping import restore_dropped
-from tasks.operations.cleanup.applying.fresh_view import FreshLook
 from tasks.operations.cleanup.layout.index_edit import edit_index, read_as_written, read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import settle_restored
@@ -162,8 +161,7 @@ class _Undoing:
         """Have in place what the entries need, whichever run hid it; those of which nothing is gone for good."""
         path = self.outcome.path
         entries = [read_entry(body) for body in removed]
-        look = FreshLook(self.tools.source, self.tools.map_concurrently)
-        view = look.ensure(path, [entry.descriptor for entry in entries], self.held, self.returned)
+        view = self.tools.look.ensure(path, [entry.descriptor for entry in entries], self.held, self.returned)
         if view.restored:
             self.outcome.restored += sorted({blob.digest for blob in view.restored})
             settle_restored(self.tools.journal, path, view.restored, self._files.now())
@@ -195,7 +193,7 @@ class _Undoing:
 
     def _mark_ahead(self, goes: Sequence[IndexEntry]) -> None:
         """Note what is left unnamed when these entries are gone: no writer has lost it, and its wait starts over."""
-        view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
+        view = self.tools.look.view(self.outcome.path, ())
         if left := view.left_by(goes):
             self.tools.guard()
             mark_ahead(self._files, self.outcome.path, left)
@@ -215,7 +213,7 @@ class _Undoing:
             mark_ahead(self._files, path, back, needed=view.needed)
 
     def _check(self) -> FreshView:
-        view = FreshLook(self.tools.source, self.tools.map_concurrently).view(self.outcome.path, ())
+        view = self.tools.look.view(self.outcome.path, ())
         self.outcome.problems.extend(view.gaps(self.outcome.path))
         return view
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidReferenceError
 from tasks.oci.reference import is_referrers_tag, tag_of_ref_name
-from tasks.operations.cleanup.planning.plan_summary import takes_something
 from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanTotals, totals_of
 from tasks.operations.reports.counts import counted, percentage
 
@@ -62,7 +61,7 @@ class LimitCheck:
         """Count one repository in; the plan itself, unchanged."""
         self.totals.add(totals_of(plan, self._mode))
         self._bytes += _bytes_taken(plan)
-        self._takes = self._takes or takes_something(plan)
+        self._takes = self._takes or plan.takes_something
         for line in self._repository(plan):
             if len(self._beyond) < _SHOWN:
                 self._beyond.append(line)

@@ -36,17 +36,6 @@ _HEADINGS = (
 )
 
 
-def takes_something(plan: RepositoryPlan) -> bool:
-    """Whether applying a plan takes anything away; marks and what comes back from the quarantine take nothing."""
-    return bool(
-        plan.removals
-        or plan.drop_layout
-        or any(blob.action is CleanupAction.QUARANTINE for blob in plan.blobs)
-        or any(held.action is CleanupAction.PURGE for held in plan.quarantined)
-        or any(file.action is CleanupAction.DELETE for file in plan.files)
-    )
-
-
 def what_goes(totals: PlanTotals) -> str:
     """What leaves the indexes and what writers left behind, in words; blobs apart."""
     parts = [f"{totals.tags_deleted:,} of {totals.tags_deleted + totals.tags_kept:,} tags go"]
@@ -78,7 +67,7 @@ class PlanSummary:
             return plan
         for each in plan.findings:
             self._add(self.noticed, _row(each.path, each.code, each.message), "noticed")
-        if not takes_something(plan):
+        if not plan.takes_something:
             return plan
         self.takes = True
         self._add(self.rows, self._repository(plan), "repositories")

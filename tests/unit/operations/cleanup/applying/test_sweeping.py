@@ -9,7 +9,6 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup.applying import sweeping
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools, RepositoryOutcome
-from tasks.operations.cleanup.applying.fresh_view import FreshLook
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.applying.sweeping import Sweep
 from tasks.operations.cleanup.records.holdings import HeldBlob, Holdings
@@ -67,7 +66,7 @@ def sweep(world: World, plan: RepositoryPlan, **more: object) -> tuple[set[Diges
     tools = replace(world.tools(), **more)
     held = Holdings(world.files).held(LAYOUT)
     outcome = RepositoryOutcome(LAYOUT)
-    view = FreshLook(tools.source, map).view(LAYOUT, ())
+    view = tools.look.view(LAYOUT, ())
     return {blob.digest for blob in Sweep(tools, plan, outcome, held).run(view)}, outcome
 
 
@@ -324,7 +323,7 @@ def times_read_through_to_purge(images: int) -> int:
         assert world.apply_plan(world.plan(keep_policy(1)))
     world.now += HOLD
     held = Holdings(world.files).held(LAYOUT)
-    view = FreshLook(world.tools().source, map).view(LAYOUT, ())
+    view = world.tools().look.view(LAYOUT, ())
     before = ReadThrough.times
     outcome = RepositoryOutcome(LAYOUT)
     Sweep(world.tools(), world.plan(keep_policy(1)), outcome, ReadThrough(held)).run(view)
