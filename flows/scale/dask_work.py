@@ -17,7 +17,6 @@ from flows.dashboard.blocks import resolved
 from flows.dashboard.dashboard_limits import limits_reader
 from tasks.oci.errors import ConfigurationError, IncompleteError, LayoutliftError, ShardLostError
 from tasks.operations.reports.counts import counted
-from tasks.operations.running.shard_watch import RESTART_DELAYS
 from tasks.run_options import RunKind, RunOptions  # noqa: TC001 - Prefect evaluates annotations
 from tasks.shard_results import pages_of
 from tasks.stores.hidden_secrets import without_secrets
@@ -115,7 +114,6 @@ class _Cluster:
         self._run = gathering.run
         self._runner = runner
         self._futures: dict[Shard, PrefectDaskFuture[list[str]]] = {}
-        self._attempts: dict[Shard, int] = {}
         self._due: dict[Shard, float] = {}
         self._attended = time.monotonic()
 
@@ -136,7 +134,6 @@ class _Cluster:
             _dask(future).cancel()
 
     def _submit(self, shard: Shard) -> None:
-        self._attempts[shard] = self._attempts.get(shard, 0) + 1
         label = f"{self._run.kind} part {shard.number}: {counted(len(shard.repositories), 'repository')}"
         options = replace(self._options, shard=replace(shard, of=self._at_once))
         parameters = {"kind": self._run.kind, "options": options, "label": label}
@@ -170,12 +167,8 @@ class _Cluster:
 
     def _again(self, shard: Shard, why: str) -> None:
         """Not at once: the lock of a worker that died on another machine has to expire first."""
-        attempts = self._attempts[shard]
-        if attempts <= len(RESTART_DELAYS):
-            self._gathering.note_restart(shard, why)
-            self._due[shard] = time.monotonic() + RESTART_DELAYS[attempts - 1]
-        else:
-            self._gathering.give_up(shard, ShardLostError(f"{attempts} attempts failed, the last: {why}"))
+        if (delay := self._gathering.again(shard, why)) is not None:
+            self._due[shard] = time.monotonic() + delay
 
 
 def _why(error: Exception) -> str:

@@ -84,7 +84,7 @@ class _Pool:
             if self._stop.requested:
                 return
             try:
-                self._runs.start(shard, attempt=self._waiting[shard].attempt, delay=delay)
+                self._runs.start(shard, attempt=self._gathering.restarts[shard], delay=delay)
             except ConfigurationError as error:
                 if not self._begun:
                     raise
@@ -103,32 +103,30 @@ class _Pool:
                 self._attended = time.monotonic()
             step = watch.next_step(state, sign, time.monotonic())
             if step is ShardStep.GATHER:
-                self._gather(shard, watch, message)
+                self._gather(shard, message)
             elif step is ShardStep.AGAIN:
-                self._again(shard, watch, _why_again(state, message))
+                self._again(shard, _why_again(state, message))
         if time.monotonic() - self._attended > UNATTENDED_SECONDS:
             self._attended = time.monotonic()  # and told again when as much time has passed
             logger.warning("no shard is at work: has the pool workers with free slots, and room for them?")
 
-    def _gather(self, shard: Shard, watch: ShardWatch, message: str | None) -> None:
+    def _gather(self, shard: Shard, message: str | None) -> None:
         pages = self._runs.pages(shard)
         try:
             self._gathering.take(shard, pages)
         except ShardLostError as error:
-            self._again(shard, watch, str(error) if pages or not message else message)
+            self._again(shard, str(error) if pages or not message else message)
         else:
             self._runs.forget(shard)
             del self._waiting[shard]
 
-    def _again(self, shard: Shard, watch: ShardWatch, why: str) -> None:
+    def _again(self, shard: Shard, why: str) -> None:
         self._runs.put_an_end_to(shard)  # before it is counted: where the server fails, all of this is done once more
-        delay = watch.begin_again()
+        delay = self._gathering.again(shard, why)
         if delay is None:
-            self._gathering.give_up(shard, ShardLostError(f"{watch.attempt + 1} attempts failed, the last: {why}"))
             del self._waiting[shard]
-            return
-        self._gathering.note_restart(shard, why)
-        self._to_start[shard] = delay
+        else:
+            self._waiting[shard], self._to_start[shard] = ShardWatch(), delay
 
 
 def _shown(message: str | None) -> str | None:

@@ -51,7 +51,6 @@ _PATIENCE = {"PENDING": NODE_SECONDS, GONE: SILENCE_SECONDS} | dict.fromkeys(_SH
 class ShardWatch:
     """What is known of one attempt at a shard; times are of the monotonic clock."""
 
-    attempt: int = 0
     seen: tuple[str, str | None] | None = None
     changed: float = 0.0
 
@@ -66,11 +65,3 @@ class ShardWatch:
             return _ENDED[state]
         patience = SILENCE_SECONDS if sign is not None and state in _SHOWS_LIFE else _PATIENCE.get(state)
         return ShardStep.AGAIN if patience is not None and now - self.changed > patience else ShardStep.WAIT
-
-    def begin_again(self) -> float | None:
-        """Count a further attempt; the seconds before it, None when there were enough."""
-        if self.attempt >= len(RESTART_DELAYS):
-            return None
-        self.attempt += 1
-        self.seen = None
-        return RESTART_DELAYS[self.attempt - 1]

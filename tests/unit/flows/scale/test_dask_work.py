@@ -5,21 +5,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self
 
 import pytest
 
 from flows.forms.scale_parameters import ScaledMigrateParameters, TaskRunner
-from flows.scale import dask_work
+from flows.scale import dask_work, gathering
 from flows.scale.dask_work import work_on_dask
 from tasks.oci.errors import ConfigurationError, LockHeldError
 from tasks.operations.choosing.by_age import Ages
 from tasks.ports import Shard
 from tasks.run_options import RunOptions
 from tests.support.gathered import Gathered
-
-if TYPE_CHECKING:
-    from flows.scale.gathering import Gathering
 
 SHARD = Shard("run", 1, ("app",))
 EXPIRY_SECONDS = 0.1
@@ -73,9 +70,9 @@ def done(
 ) -> Gathered:
     monkeypatch.setattr(dask_work, "_runner", lambda _: cluster)
     monkeypatch.setattr(dask_work, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(dask_work, "RESTART_DELAYS", (0.0, EXPIRY_SECONDS / 2, EXPIRY_SECONDS))
+    monkeypatch.setattr(gathering, "RESTART_DELAYS", (0.0, EXPIRY_SECONDS / 2, EXPIRY_SECONDS))
     gathered = Gathered()
-    work_on_dask(given, cast("Gathering", gathered), shards)
+    work_on_dask(given, gathered, shards)
     return gathered
 
 
@@ -94,12 +91,12 @@ def test_where_nothing_was_selected_no_cluster_is_begun(monkeypatch: pytest.Monk
 def test_the_lock_of_a_worker_that_died_on_another_machine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     gathered = done(Cluster(), [SHARD], monkeypatch)
     assert (gathered.taken, gathered.given_up) == ([["page"]], [])
-    assert gathered.restarts
+    assert gathered.why_again
 
 
 def test_a_part_that_nobody_can_do_is_given_up_after_some_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     gathered = done(Cluster(expiry=3600.0), [SHARD], monkeypatch)
-    assert (gathered.taken, len(gathered.restarts)) == ([], 3)
+    assert (gathered.taken, len(gathered.why_again)) == ([], 3)
     assert ["4 attempts failed" in str(error) for error in gathered.given_up] == [True]
 
 
@@ -107,7 +104,7 @@ def test_whatever_a_part_ends_with_costs_an_attempt_and_not_the_run(monkeypatch:
     error = RuntimeError("GET http://lifter:hunter2@prefect/api: 500\nfor more information")
     gathered = done(Cluster(error=error), [SHARD], monkeypatch)
     assert (gathered.taken, gathered.given_up) == ([["page"]], [])
-    assert set(gathered.restarts) == {"RuntimeError: GET http://prefect/api: 500"}
+    assert set(gathered.why_again) == {"RuntimeError: GET http://prefect/api: 500"}
 
 
 def test_what_is_left_when_the_scheduler_is_lost_is_given_up_and_not_the_run(
@@ -132,7 +129,7 @@ def test_an_address_that_is_no_scheduler_s_is_named_with_its_option() -> None:
     with pytest.raises(
         ConfigurationError, match=r"--dask-scheduler nowhere: it can't be used: .*missing port number"
     ):
-        work_on_dask(given, cast("Gathering", Gathered()), [SHARD])
+        work_on_dask(given, Gathered(), [SHARD])
 
 
 @pytest.mark.parametrize(("threads", "share"), [(2, 2), (16, 3), (0, 3)])

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, cast
+from types import SimpleNamespace
+from typing import Self
 
 import httpx
 import pytest
@@ -12,11 +13,9 @@ from flows.scale import pool_work
 from flows.scale.pool_work import work_on_pool
 from flows.scale.shard_runs import Seen
 from tasks.oci.errors import ConfigurationError, ShardLostError
+from tasks.operations.running.shard_watch import NODE_SECONDS
 from tasks.ports import Shard
 from tests.support.gathered import Gathered
-
-if TYPE_CHECKING:
-    from flows.scale.gathering import Gathering
 
 SHARD = Shard("run", 1, ("app",))
 
@@ -79,7 +78,7 @@ def done(
     monkeypatch.setattr(pool_work, "ShardRuns", lambda *_: server)
     given = ScaledMigrateParameters(source="/bucket", target="h", shards=2, limit_rate="1M", max_requests=50)
     gathered = gathered or Gathered()
-    work_on_pool(given, cast("Gathering", gathered), shards)
+    work_on_pool(given, gathered, shards)
     return gathered
 
 
@@ -104,18 +103,33 @@ def test_a_server_that_fails_for_the_moment_is_asked_again_and_costs_no_attempt(
     gathered = done(server, [SHARD], monkeypatch)
     assert (server.failing, server.running) == ([], set())
     assert server.started == [0, 1]
-    assert (gathered.taken, len(gathered.restarts), gathered.given_up) == ([["page"]], 1, [])
+    assert (gathered.taken, len(gathered.why_again), gathered.given_up) == ([["page"]], 1, [])
+
+
+def test_a_further_attempt_has_as_long_to_begin_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = iter(["PENDING", "PENDING", "PENDING", "COMPLETED"])
+    times = [NODE_SECONDS + 3, NODE_SECONDS + 2, NODE_SECONDS + 1, 0.0]
+
+    class Slow(Server):
+        def look(self) -> dict[Shard, Seen]:
+            now.append(times.pop())
+            return dict.fromkeys(self.running, Seen(next(states)))
+
+    now = [0.0]
+    monkeypatch.setattr(pool_work, "time", SimpleNamespace(monotonic=lambda: now[-1]))
+    gathered = done(Slow(), [SHARD], monkeypatch)
+    assert (gathered.taken, len(gathered.why_again)) == ([["page"]], 1)
 
 
 def test_what_a_flow_run_says_of_its_end_is_told_in_one_line_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     message = "Flow run encountered an exception: HTTPStatusError: 500 of http://lifter:hunter2@prefect/api\nResponse"
-    (why,) = done(Server(message=message), [SHARD], monkeypatch).restarts
+    (why,) = done(Server(message=message), [SHARD], monkeypatch).why_again
     assert why.endswith("was crashed: Flow run encountered an exception: HTTPStatusError: 500 of http://prefect/api")
 
 
 def test_a_worker_of_another_version_says_which_option_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     message = "Flow run received invalid parameters:\n - settings.new: Extra inputs are not permitted\n - more"
-    (why,) = done(Server(message=message), [SHARD], monkeypatch).restarts
+    (why,) = done(Server(message=message), [SHARD], monkeypatch).why_again
     assert why.endswith("Flow run received invalid parameters: settings.new: Extra inputs are not permitted")
 
 
@@ -126,9 +140,9 @@ def test_of_a_report_that_is_there_and_can_t_be_read_that_is_told(
     monkeypatch: pytest.MonkeyPatch, pages: list[str], told: str
 ) -> None:
     """Tags with a problem have made its flow run fail, too, which is not why the shard is done again."""
-    gathered = Gathered(refused=[ShardLostError("its report can't be read (ValueError)")])
+    gathered = Gathered(ShardLostError("its report can't be read (ValueError)"))
     server = Server(message="invalid parameters", handed_in=pages)
-    _, why = done(server, [SHARD], monkeypatch, gathered).restarts
+    _, why = done(server, [SHARD], monkeypatch, gathered).why_again
     assert why == told
 
 

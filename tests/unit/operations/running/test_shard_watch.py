@@ -98,19 +98,6 @@ def test_how_long_it_waited_for_a_worker_is_not_counted_to_how_long_its_process_
     assert watch.next_step("RUNNING", None, 1e6 + NODE_SECONDS + 1) is ShardStep.WAIT
 
 
-def test_it_is_done_again_a_few_times_only() -> None:
-    watch = ShardWatch()
-    assert [watch.begin_again() for _ in range(len(RESTART_DELAYS) + 1)] == [*RESTART_DELAYS, None]
-
-
-def test_a_further_attempt_has_as_long_to_begin_as_the_first() -> None:
-    watch = ShardWatch()
-    assert watch.next_step("PENDING", None, 0.0) is ShardStep.WAIT
-    assert watch.next_step("PENDING", None, NODE_SECONDS + 1) is ShardStep.AGAIN
-    watch.begin_again()
-    assert watch.next_step("PENDING", None, NODE_SECONDS + 2) is ShardStep.WAIT
-
-
 def test_who_lost_its_server_ends_before_another_begins() -> None:
     assert BEAT_SECONDS * 3 < FENCE_SECONDS < SILENCE_SECONDS
     assert sum(RESTART_DELAYS) > EXPIRY_SECONDS
