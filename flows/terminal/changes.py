@@ -13,8 +13,7 @@ from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.by_age import undated
-from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
+from tasks.operations.choosing.chosen_tags import plan_chosen, refused_findings, said_of
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
 from tasks.operations.in_step.unlisted import asked_for
@@ -118,15 +117,15 @@ def _changes_in(
             if index.etag == noted.etag and is_as_noted(path, index.raw, before, selection):
                 return
         inventory = enumerate_repository(source, path, map_concurrently, dated=selection.asks_for_times)
-        chosen = {entry.tag for entry in plan_chosen(inventory, selection)}
+        chosen = plan_chosen(inventory, selection)
     except LayoutliftError as error:
         yield Finding(path, error.code, str(error))
         return
-    yield from absent_of(inventory, selection)
-    yield from undated(inventory, selection)
+    yield from said_of(inventory, chosen, selection)
     yield from refused_findings(inventory, selection)
+    tags = {entry.tag for entry in chosen}
     for each in told_changes(inventory, before, selection):
-        is_chosen = each.tag in chosen or (each.change == "vanished" and selection.matches(path, each.tag))
+        is_chosen = each.tag in tags or (each.change == "vanished" and selection.matches(path, each.tag))
         if is_chosen or each.change == "moved":
             yield each
 

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.by_age import undated
-from tasks.operations.choosing.chosen_tags import absent_of, plan_chosen, refused_findings
+from tasks.operations.choosing.chosen_tags import plan_chosen, refused_findings, said_of
 from tasks.operations.choosing.exact_list import as_listed
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
-from tasks.operations.choosing.newest import not_ordered
 from tasks.operations.reports.findings import NO_LAYOUTS, NONE_OF_AGE, NOTHING_CHOSEN, is_harmful, tagless
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
@@ -114,10 +112,7 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
 def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
     """What is to be said of a layout besides its tags."""
     inventory, path = listed.inventory, listed.inventory.path
-    yield from inventory.findings
-    yield from absent_of(inventory, selection)
-    yield from not_ordered(path, listed.tags, selection.newest)
-    yield from undated(inventory, selection)
+    yield from said_of(inventory, listed.tags, selection)
     yield from refused_findings(inventory, selection)
     if _is_tagless(inventory) and selection.takes_whole(path, has_tags=False):
         yield tagless(path, len(inventory.untagged))

@@ -96,11 +96,6 @@ def too_new(inventory: RepositoryInventory, selection: Selection) -> tuple[Findi
     return (Finding(inventory.path, Remark.TOO_NEW, message),)
 
 
-def told_of_ages(inventory: RepositoryInventory, selection: Selection) -> tuple[Finding, ...]:
-    """What a run says of the ages in a repository."""
-    return (*undated(inventory, selection), *too_new(inventory, selection))
-
-
 def _named(entries: Sequence[TagEntry]) -> str:
     names = ", ".join(entry.tag or "" for entry in entries[:_SHOWN])
     return names if len(entries) <= _SHOWN else f"{names} and {len(entries) - _SHOWN} more"

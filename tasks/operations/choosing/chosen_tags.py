@@ -7,8 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from tasks.oci.reference import parse_referrers_tag
-from tasks.operations.choosing.by_age import plan_of_age
-from tasks.operations.choosing.newest import plan_newest
+from tasks.operations.choosing.by_age import plan_of_age, undated
+from tasks.operations.choosing.newest import not_ordered, plan_newest
 from tasks.operations.reports.results import TagEntry
 from tasks.ports import Finding
 
@@ -70,6 +70,14 @@ def absent_of(inventory: RepositoryInventory, selection: Selection) -> tuple[Fin
     )
     wanted = selection.listed.of(inventory.path)
     return selection.listed.absent(inventory.path, {name for name in names if name is not None and name in wanted})
+
+
+def said_of(inventory: RepositoryInventory, chosen: Sequence[TagEntry], selection: Selection) -> Iterator[Finding]:
+    """What is to be said of a layout besides its tags, of which these are chosen, and what of them is refused."""
+    yield from inventory.findings
+    yield from absent_of(inventory, selection)
+    yield from not_ordered(inventory.path, chosen, selection.newest)
+    yield from undated(inventory, selection)
 
 
 def refused_findings(inventory: RepositoryInventory, selection: Selection) -> Iterator[Finding]:

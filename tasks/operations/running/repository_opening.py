@@ -6,9 +6,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.by_age import told_of_ages
-from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
-from tasks.operations.choosing.newest import not_ordered
+from tasks.operations.choosing.by_age import too_new
+from tasks.operations.choosing.chosen_tags import plan_selection, said_of
 from tasks.operations.running.repository_run import OpenRepository
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.many_manifests import children_of
@@ -71,10 +70,9 @@ class RepositoryOpener:
         units = units_of(inventory, selected, self._job.policy)
         with self._hands.one():
             work = self._begin_work(inventory, repository.place, units)
-        absent = absent_of(inventory, selection)
-        unordered = (*not_ordered(repository.path, selected, selection.newest), *told_of_ages(inventory, selection))
+        said = (*said_of(inventory, selected, selection), *too_new(inventory, selection))
         short_lived = untagged_may_go(inventory, units, self._job.policy, self._job.profile)
-        self._log.note_all((*inventory.findings, *absent, *unordered, *self._left(inventory), *short_lived))
+        self._log.note_all((*said, *self._left(inventory), *short_lived))
         if not work.asks_target:
             self._log.note_unasked()
         refused = refused_of(inventory, selection, units)

@@ -10,8 +10,8 @@ from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.oci.image_layout import BrokenEntry, decode_index, iter_index
 from tasks.oci.reference import REF_NAME
 from tasks.oci.registry_profiles import GENERIC
-from tasks.operations.choosing.by_age import told_of_ages
-from tasks.operations.choosing.chosen_tags import absent_of, plan_selection
+from tasks.operations.choosing.by_age import too_new
+from tasks.operations.choosing.chosen_tags import plan_selection, said_of
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.in_step.unlisted import asked_for
@@ -276,8 +276,7 @@ class Surveyor:
             self._log.note(lacking, is_of_tags=bool(named))
         elif not inventory.tags:
             self._note_tagless({path: len(inventory.untagged)})
-        ages = told_of_ages(inventory, selection)
-        self._log.note_all((*inventory.findings, *absent_of(inventory, selection), *ages))
+        self._log.note_all((*said_of(inventory, selected, selection), *too_new(inventory, selection)))
         for entry in named:
             self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))
         return len(named)

@@ -124,6 +124,29 @@ def test_an_entry_that_can_not_be_migrated_is_named(source: Path, more: tuple[st
     assert listed(source, "--include", "app:v1", *more).exit_code == 0
 
 
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
+def test_a_list_of_referrers_that_can_not_be_read_is_named(source: Path, more: tuple[str, ...]) -> None:
+    layout = LayoutBuilder(source / "app")
+    image = layout.image("v1", layers=[b"app"])
+    listing = layout.index([layout.referrer(image, listed=False)], referrers_tag(Digest(image["digest"])))
+    layout.write()
+    layout.blob_path(listing).write_bytes(b"{")
+    ended = listed(source, *more)
+    assert ended.exit_code == 1, ended.output
+    assert f"! app: {listing['digest']}: " in ended.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
+def test_what_comes_besides_the_newest_is_said(source: Path, more: tuple[str, ...]) -> None:
+    layout = LayoutBuilder(source / "app")
+    for tag in ("1.0.0", "main", "nightly"):
+        layout.image(tag, layers=[tag.encode()])
+    layout.write()
+    ended = listed(source, "--newest", "1", "--order-by", "semver", "--include", "app", *more)
+    assert (ended.exit_code, ended.stdout.count("\n")) == (0, 3), ended.output
+    assert "app: 2 manifests come besides the 1 newest" in ended.stderr
+
+
 def test_files_that_belong_to_no_layout_are_no_layouts(tmp_path: Path) -> None:
     (tmp_path / "backups").mkdir()
     (tmp_path / "backups" / "app.tar").write_bytes(b"an archive")
