@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LIFETIME = 60.0
 """Seconds that a token lives when its server does not say (token.md, "expires_in")."""
+_LONGEST_TOKEN = 64 * 1024
+"""Characters; each request carries it, and the longest header that servers take has some tens of thousands."""
 _CLIENT_ID = "layoutlift"
 
 
@@ -116,6 +118,10 @@ def _refusal(answer: HttpAnswer, where: str, credentials: Credentials | None) ->
     return AuthenticationError(told, status=answer.status)
 
 
+def _is_usable(token: str) -> bool:
+    return len(token) <= _LONGEST_TOKEN and token.isascii() and token.isprintable()
+
+
 def _read(answer: HttpAnswer, where: str) -> Granted:
     try:
         body = json.loads(answer.body)
@@ -123,6 +129,6 @@ def _read(answer: HttpAnswer, where: str) -> Granted:
         lifetime = float(body.get("expires_in") or DEFAULT_LIFETIME)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise UnexpectedAnswerError(f"{where} answered without a token", status=answer.status) from error
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+    if not isinstance(token, str) or not _is_usable(token):
         raise UnexpectedAnswerError(f"{where} answered without a usable token", status=answer.status)
     return Granted(f"Bearer {token}", max(1.0, lifetime))  # in this order: NaN is not more than 1.0

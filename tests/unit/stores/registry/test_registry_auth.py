@@ -736,6 +736,7 @@ def test_a_secret_is_not_sent_in_the_clear_when_the_registry_is_encrypted(realm:
         (200, b"{}", UnexpectedAnswerError),
         (200, b'{"token": 1}', UnexpectedAnswerError),
         (200, b'{"token": "a\\r\\nHost: evil"}', UnexpectedAnswerError),
+        (200, b'{"token": "%s"}' % (b"t" * 65_537), UnexpectedAnswerError),
         (200, b'{"token": "t", "expires_in": "soon"}', UnexpectedAnswerError),
         (200, b'{"token": "t", "expires_in": 1%s}' % (b"0" * 400), UnexpectedAnswerError),
         (200, b"[" * 100_000, UnexpectedAnswerError),
