@@ -1,4 +1,4 @@
-"""Takes entries out of an `index.json`, or puts some in, and leaves every other byte as it is. Pure."""
+"""Takes entries out of an `index.json`, or puts some in, and leaves every other byte but zeros at its end. Pure."""
 
 from __future__ import annotations
 

@@ -220,3 +220,8 @@ def test_an_index_that_would_be_too_long_to_be_read_again_is_refused() -> None:
     raw = json.dumps({"schemaVersion": 2, "manifests": [], "note": "é" * 900_000}, ensure_ascii=False).encode()
     with pytest.raises(InvalidLayoutError, match="could not be read after this"):
         edit_index(raw, [], [entry(1, "v1")])
+
+
+def test_zero_bytes_that_a_mount_left_at_the_end_are_not_written_again() -> None:
+    raw = json.dumps({"schemaVersion": 2, "manifests": [entry(1)]}).encode() + b"\n"
+    assert edit_index(raw + b"\0" * 64, [], [entry(2)]).raw == edit_index(raw, [], [entry(2)]).raw
