@@ -184,7 +184,7 @@ def _said_of_run() -> tuple[str, str]:
 def _said_of_conflict() -> tuple[str, str]:
     return (
         "Conflicts: {{ event.resource.name }}",
-        "{{ event.payload.conflicts }} tags have other content at the target.\n{{ flow_run|ui_url }}",
+        "Tags with other content at the target: {{ event.payload.conflicts }}\n{{ flow_run|ui_url }}",
     )
 
 

@@ -84,7 +84,9 @@ def test_failures_conflicts_and_long_silence_are_told(
     assert "1 of 2 tags have a problem" in failure["text"]
     assert "/flow-run/" in failure["text"]
     (conflict,) = told(hook.bodies, "Conflicts")
-    assert conflict["text"].startswith(f"*Conflicts: {source} → {target}*\n1 tags have other content")
+    assert conflict["text"].startswith(
+        f"*Conflicts: {source} → {target}*\nTags with other content at the target: 1\n"
+    )
     (asked,) = told(hook.bodies, "Waits for a yes")
     assert asked["text"].startswith("*Waits for a yes: cleanup /mnt/bucket*\nThe artifact cleanup-plan says")
     assert f"/flow-run/{waiting}" in asked["text"]

@@ -120,16 +120,19 @@ def _verdict(results: Results, comparison: Comparison) -> list[str]:
 def _noise_lines(pulls: Sequence[Summary]) -> Iterable[str]:
     """What can't be believed; a push is made once, and is not meant."""
     if noisy := sum(each.is_noisy for each in pulls):
-        yield f"- {noisy} results are noisy: measure them again on a quiet machine, or with more repeats"
+        are_noisy = f"{counted(noisy, 'result', 'are')} noisy"
+        yield f"- {are_noisy}: measure again on a quiet machine, or with more repeats"
     if once := sum(each.count == 1 for each in pulls):
-        yield f"- {once} results are of one pull, which says nothing of noise: measure with more repeats"
+        are_of_one = f"{counted(once, 'result', 'are')} of one pull"
+        yield f"- {are_of_one}, which says nothing of noise: measure with more repeats"
 
 
 def _comparison_lines(comparison: Comparison) -> Iterable[str]:
     if comparison.regressions:
         return
     if comparison.results:
-        yield f"- nothing is slower than allowed; {comparison.results} results were compared with earlier runs"
+        compared = counted(comparison.results, "result", "were")
+        yield f"- nothing is slower than allowed; {compared} compared with earlier runs"
     elif len(comparison.runs) > 1:
         yield f"- nothing was compared with earlier runs: both must have pulled the same {FEWEST} times"
 

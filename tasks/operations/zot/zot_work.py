@@ -135,8 +135,8 @@ class ZotWork(CheckWork):
             return
         unlisted = [digest for digest in referrers if digest not in self._served.index.manifests]
         if unlisted:
-            several = counted(len(unlisted), "referrer")
-            yield f"zot does not show {several} that index.json itself does not list: {unlisted[0]} …"
+            several, more = counted(len(unlisted), "referrer"), " …" if unlisted[1:] else ""
+            yield f"zot does not show {several} that index.json itself does not list: {unlisted[0]}{more}"
         if broken := self._served.broken:
             yield (
                 f"zot answers no list of referrers here, for any subject, while index.json lists manifests that "
@@ -152,6 +152,10 @@ class ZotWork(CheckWork):
             )
         if repeated := self._repeated.count(self.inventory.path):
             yield (
-                f"zot's deduplication, on by default, leaves one copy of {repeated} manifests and blobs that "
+                f"zot's deduplication, on by default, leaves one copy of {_manifests_and_blobs(repeated)} that "
                 "other repositories have too: in a bucket the others become empty objects, in a directory links"
             )
+
+
+def _manifests_and_blobs(number: int) -> str:
+    return "1 manifest or blob" if number == 1 else f"{number:,} manifests and blobs"

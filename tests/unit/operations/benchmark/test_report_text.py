@@ -20,7 +20,7 @@ def test_noise_regressions_and_what_was_left_out_are_said() -> None:
     left_out = UsedPath(name="geesefs", left_out="geesefs is not installed")
     made = results(measured(1.0), measured(2.0), measured(9.0), about=about(paths=(left_out,)))
     report = markdown_report(made, Comparison((Regression("s3fs 8MiB warm", 1.0, 2.0),)), ["throughput.png"])
-    assert "1 results are noisy" in report
+    assert "- 1 result is noisy: " in report
     assert "slower than before" in report
     assert "geesefs is not installed" in report
     assert "![throughput](throughput.png)" in report
@@ -35,10 +35,10 @@ def test_the_table_lists_the_fastest_of_each_case_first() -> None:
 @pytest.mark.parametrize(
     ("walls", "compared", "said"),
     [
-        ([1.0, 1.0, 1.0], 1, "nothing is slower than allowed; 1 results were compared with earlier runs"),
+        ([1.0, 1.0, 1.0], 1, "nothing is slower than allowed; 1 result was compared with earlier runs"),
         ([1.0, 1.0, 1.0], 0, "nothing was compared with earlier runs: both must have pulled the same 3 times"),
-        ([1.0], 0, "1 results are of one pull, which says nothing of noise"),
-        ([1.0, 1.0], 0, "1 results are noisy"),
+        ([1.0], 0, "1 result is of one pull, which says nothing of noise"),
+        ([1.0, 1.0], 0, "1 result is noisy"),
     ],
 )
 def test_the_report_claims_nothing_that_was_not_compared_or_measured_often_enough(
