@@ -1,6 +1,7 @@
 """What every test can ask for: the real parts, and the rule that none may be missing where all can be had."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -30,7 +31,12 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_configure() -> None:
-    """Give each worker ports of its own: one that is free when it is chosen must be so when the server starts."""
+    """Give each worker ports of its own: one that is free when it is chosen must be so when the server starts.
+
+    A shell's background job has Ctrl-C ignored, and so would the commands that tests begin and send it to.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     number, workers = os.environ.get("PYTEST_XDIST_WORKER", "gw0"), os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
     ports.CANDIDATE_PORTS = ports.CANDIDATE_PORTS[int(number.removeprefix("gw")) :: int(workers)]
 

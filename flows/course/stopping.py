@@ -40,7 +40,7 @@ _request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVa
 def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) -> Iterator[None]:
     """Have Ctrl-C and SIGTERM end the run in order, within `patience` seconds; a second one ends it at once.
 
-    So does a terminal that is closed, unless that is to be ignored (`nohup`).
+    So does a terminal that is closed, unless that is to be ignored (`nohup`), as is Ctrl-C in a script's job with &.
     """
     ended = threading.Event()
     asked: list[float] = []
@@ -79,9 +79,9 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
 
 
 def _ending() -> list[signal.Signals]:
-    """The signals that end a run."""
-    hangup = [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else []
-    return [signal.SIGINT, signal.SIGTERM, *hangup]
+    """The signals that end a run; whoever began it may have it ignore those of a terminal."""
+    of_terminal = (signal.SIGINT, signal.SIGHUP)
+    return [signal.SIGTERM, *(each for each in of_terminal if signal.getsignal(each) is not signal.SIG_IGN)]
 
 
 def _leave_lost_output() -> None:

@@ -5,8 +5,8 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -84,13 +84,31 @@ def test_sigterm_stops_the_run_in_a_flow_that_took_it_over() -> None:
 @pytest.mark.parametrize("ignored", [False, True], ids=["in a shell", "nohup"])
 def test_a_terminal_that_is_closed_ends_a_run_unless_that_is_to_be_ignored(ignored: bool) -> None:
     console = Console()
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
-    with stopped_by_signals(console):
+    with handled_before(signal.SIGHUP, ignored), stopped_by_signals(console):
         assert callable(signal.getsignal(signal.SIGHUP)) is not ignored
         for _ in range(2):  # the shell that ends hands it on to its jobs, and that is no second Ctrl-C
             signal.raise_signal(signal.SIGHUP)
     assert console.interrupted is not ignored
-    signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_does_not_end_what_a_script_runs_in_the_background() -> None:
+    """Its shell has jobs with an & ignore the signal, which goes to all processes of the terminal."""
+    console = Console()
+    with handled_before(signal.SIGINT, ignored=True), stopped_by_signals(console):
+        signal.raise_signal(signal.SIGINT)
+    assert not console.interrupted
+
+
+@contextmanager
+def handled_before(number: signal.Signals, ignored: bool) -> Iterator[None]:
+    """Have a signal be ignored, or not, by whoever began this process; afterwards it is as before and as it was."""
+    given = signal.SIG_IGN if ignored else signal.SIG_DFL
+    before = signal.signal(number, given)
+    try:
+        yield
+        assert signal.getsignal(number) is given
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize(("seconds", "deaths"), [(0.1, 0), (2.0, 1)], ids=["by timeout", "by a person"])
