@@ -11,6 +11,7 @@ import threading
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
+from traceback import format_exception
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError
@@ -84,11 +85,26 @@ def run_traced(kind: str, attributes: Attributes) -> Iterator[RunTracer]:
     own = None if isinstance(provider, TracerProvider) else _own_provider()
     tracer = (own or provider).get_tracer(NAME)
     try:
-        with tracer.start_span(f"{NAME}.{kind}", attributes=_sendable(attributes)) as span:
+        span = tracer.start_span(
+            f"{NAME}.{kind}", attributes=_sendable(attributes), record_exception=False, set_status_on_exception=False
+        )
+        with span, _failed(span):
             yield RunTracer(tracer, trace.set_span_in_context(span))
     finally:
         if own is not None:
             _shut_down(own)
+
+
+@contextmanager
+def _failed(span: trace.Span) -> Iterator[None]:
+    """Have a span be one that failed where the block raises something."""
+    try:
+        yield
+    except Exception as error:
+        whole = _text("".join(format_exception(error)))
+        span.record_exception(error, {"exception.message": _text(str(error)), "exception.stacktrace": whole})
+        span.set_status(trace.Status(trace.StatusCode.ERROR, _text(f"{type(error).__name__}: {error}")))
+        raise
 
 
 def _shut_down(provider: TracerProvider) -> None:

@@ -117,6 +117,17 @@ def test_a_run_that_fails_is_a_failed_span_that_says_why(monkeypatch: pytest.Mon
     assert [event.name for event in run.events] == ["exception"]
 
 
+def test_a_run_that_fails_over_a_name_that_is_no_utf_8_costs_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    with receiving() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        with pytest.raises(TransportError), run_traced("migrate", {}):
+            raise TransportError("caf\udce9 is away")
+    (run,) = spans(collector)
+    assert run.status.message == r"TransportError: caf\udce9 is away"
+    told = {each.key: each.value.string_value for each in run.events[0].attributes}
+    assert told["exception.message"] == r"caf\udce9 is away"
+
+
 def test_a_setting_that_the_sdk_passes_over_is_not_told_as_traces_that_can_not_be_sent(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
