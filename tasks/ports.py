@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
+    from tasks.oci.registry_profiles import RegistryProfile
     from tasks.registry_ports import Deletion
 
 Buffer = bytes | bytearray | memoryview
@@ -190,6 +191,11 @@ class Target(ManifestResolver, Protocol):
     @property
     def host(self) -> str:
         """The registry's host and port, as references name it."""
+        ...
+
+    @property
+    def profile(self) -> RegistryProfile:
+        """What is known of registries of its kind."""
         ...
 
     def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:

@@ -40,10 +40,9 @@ if TYPE_CHECKING:
     from tasks.operations.work.planning import CopyPolicy
     from tasks.operations.work.repository_work import BeginWork, RepositoryWork, Unit
     from tasks.operations.work.spare_hands import SpareHands
-    from tasks.ports import BlobContent, LayoutReader
+    from tasks.ports import BlobContent, LayoutReader, Target
     from tasks.run_options import RunOptions
     from tasks.stores.pacing import Pace
-    from tasks.stores.registry.registry_store import RegistryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Works:
             lambda content: PacedContent(content, self.pace, lambda _: None), self.options.content_part
         )
 
-    def of(self, kind: RunKind, target: RegistryStore | None) -> BeginWork:
+    def of(self, kind: RunKind, target: Target | None) -> BeginWork:
         """What a run of this kind does; see the other methods."""
         if target is None:
             return self.zot() if kind is RunKind.ZOT else self.check()
@@ -80,7 +79,7 @@ class Works:
             return self.migrate(target)
         return self.plan(target) if kind is RunKind.PLAN else self.verify(target)
 
-    def migrate(self, target: RegistryStore) -> BeginWork:
+    def migrate(self, target: Target) -> BeginWork:
         """Copies; content counts as it passes, and passes no faster than `pace` lets its bytes.
 
         With `--since-last`, a layout counts as done that has not changed since an earlier run was done with all of
@@ -101,15 +100,21 @@ class Works:
                 return RememberedWork(done, repository, self.ledger, None, selection)
             if units:
                 self.preparation.prepare(repository)
-            noted = NotedTags(self.ledger, repository, inventory.path, policy)
-            planner = self._planner(target, tools.whole_source, noted)
-            announced = new_may_be_public(inventory.path, repository, planner, target.profile) if units else ()
-            work = CopyWork(tools, inventory, noted, planner, announced=announced)
+            work = self.copy_work(tools, inventory, repository, brings=bool(units))
             return RememberedWork(work, repository, self.ledger, settings, selection)
 
         return begin
 
-    def plan(self, target: RegistryStore) -> BeginWork:
+    def copy_work(
+        self, tools: CopyTools, inventory: RepositoryInventory, repository: str, *, brings: bool = True
+    ) -> CopyWork:
+        """What copies into a repository that is prepared; if it `brings` anything, it says who may read a new one."""
+        noted = NotedTags(self.ledger, repository, inventory.path, self.policy)
+        planner = self._planner(tools.target, tools.whole_source, noted)
+        told = new_may_be_public(inventory.path, repository, planner, tools.target.profile) if brings else ()
+        return CopyWork(tools, inventory, noted, planner, announced=told)
+
+    def plan(self, target: Target) -> BeginWork:
         """Says what a migration would do."""
         lists = ReferrerLists(target)
 
@@ -135,20 +140,19 @@ class Works:
 
         return begin
 
-    def _planner(self, target: RegistryStore, source: LayoutReader, noted: NotedTags) -> TagPlanner:
+    def _planner(self, target: Target, source: LayoutReader, noted: NotedTags) -> TagPlanner:
         """What decides on the tags of a repository; `source` has the other layouts that may have brought some."""
         state = self.preparation.state(noted.repository)
-        listed = listed_tags(target, noted, target.profile.lists_lag)
-        return TagPlanner(target, noted, OtherLayouts(source, noted), listed=listed, state=state)
+        return TagPlanner(target, noted, OtherLayouts(source, noted), listed=listed_tags(target, noted), state=state)
 
-    def _losses(self, target: RegistryStore, inventory: RepositoryInventory, repository: str) -> Losses:
+    def _losses(self, target: Target, inventory: RepositoryInventory, repository: str) -> Losses:
         followed = inventory.referrers if self.policy.referrers else {}
         links = GraphLinks(self.source, inventory.path, followed, self.hands, lambda _: None)
         depth = self.policy.depth
         verifier = RepositoryVerifier(target, repository, depth, self.hands, proof=self.proof)
         return Losses(links, verifier, depth)
 
-    def verify(self, target: RegistryStore) -> BeginWork:
+    def verify(self, target: Target) -> BeginWork:
         """Compares the target with the source."""
         lists, policy = ReferrerLists(target), replace(self.policy, depth=self.options.proved_depth)
 

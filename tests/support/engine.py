@@ -9,13 +9,10 @@ from typing import Any
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.ledger_memory import LedgerMemory, LedgerPart
 from tasks.oci.reference import TargetAddress
-from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.operations.choosing.selection import Renames, Selection
 from tasks.operations.copying.copy_tools import CopyTools
 from tasks.operations.copying.copy_work import CopyWork
-from tasks.operations.copying.noted_tags import NotedTags
-from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
+from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.results import RepositoryInventory, TagResult
 from tasks.operations.reports.run_log import RunLog
@@ -23,13 +20,16 @@ from tasks.operations.running.hold import Hold
 from tasks.operations.running.source_survey import RunJob
 from tasks.operations.running.tree_run import TreeRun
 from tasks.operations.source.enumeration import enumerate_repository
+from tasks.operations.source.source_graph import Census
 from tasks.operations.work.planning import CopyPolicy
 from tasks.operations.work.repository_work import Unit, units_of
 from tasks.operations.work.spare_hands import SpareHands
-from tasks.ports import Finding
-from tasks.registry_ports import MADE_BY_A_PUSH
+from tasks.ports import Finding, LayoutReader
+from tasks.run_options import RunOptions
+from tasks.run_works import Works
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.pacing import Pace
 from tests.support.memory_stores import MemoryTarget
 
 SOURCE_WAIT = 0.0001
@@ -70,7 +70,6 @@ class Engine:
     exclude: tuple[str, ...] = ()
     rename: tuple[str, ...] = ()
     selection: Selection | None = None
-    profile: RegistryProfile = GENERIC
     preflight: Callable[[str], tuple[str, str] | None] = lambda _: None
     wrap: Callable[[Any], Any] = lambda source: source
     stop: Stop = field(default_factory=Stop)
@@ -119,7 +118,7 @@ class Engine:
         address = TargetAddress.parse("registry.example")
         selection = self.selection or Selection.parse(self.include, self.exclude)
         renames = Renames.parse(self.rename)
-        job = RunJob(address, "root", self.policy, selection, renames, self.profile, self.preflight)
+        job = RunJob(address, "root", self.policy, selection, renames, self.target.profile, self.preflight)
         self.results.clear()
 
         def begin(inventory: RepositoryInventory, name: str, _: Sequence[Unit]) -> CopyWork:
@@ -135,11 +134,15 @@ class Engine:
 
     def work(self, tools: CopyTools, inventory: RepositoryInventory, name: str) -> CopyWork:
         """The work on one repository, with what the ledger knows of it."""
-        noted = NotedTags(self.ledger, name, inventory.path, self.policy)
-        others = OtherLayouts(tools.whole_source, noted)
-        listed = listed_tags(self.target, noted, self.profile.lists_lag)
-        planner = TagPlanner(self.target, noted, others, listed=listed, state=MADE_BY_A_PUSH)
-        return CopyWork(tools, inventory, noted, planner)
+        return self.works(tools.source, tools.hands, self.policy).copy_work(tools, inventory, name)
+
+    def works(
+        self, source: LayoutReader, hands: SpareHands, policy: CopyPolicy, census: Census | None = None
+    ) -> Works:
+        """What makes the work of each kind of run."""
+        options = RunOptions(str(self.root), None, policy=policy)
+        shared = census or Census(), Progress(), Pace(None, self.stop), Preparation()
+        return Works(source, options, options.selection, hands, self.ledger, *shared)
 
     def record(self, result: TagResult) -> None:
         self.results.append(result)

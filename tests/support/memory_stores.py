@@ -20,6 +20,7 @@ from tasks.oci.errors import (
     SpecError,
 )
 from tasks.oci.manifest import Manifest, parse_manifest
+from tasks.oci.registry_profiles import GENERIC, RegistryProfile
 from tasks.ports import BlobArrival, BlobStat, IndexFile, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stores.bucket.bucket_search import KeySearch
@@ -78,10 +79,17 @@ class MemoryTarget:
     """A `Target` that is as strict as a registry may be: whatever a manifest refers to must be there."""
 
     def __init__(
-        self, host: str = "memory", *, referrers_api: bool = True, deletes_tags: bool = True, deletes: bool = True
+        self,
+        host: str = "memory",
+        profile: RegistryProfile = GENERIC,
+        *,
+        referrers_api: bool = True,
+        deletes_tags: bool = True,
+        deletes: bool = True,
     ) -> None:
         """Without `deletes_tags` it deletes by digest only, with all tags of it."""
         self.host = host
+        self.profile = profile
         self._deletes_tags = deletes_tags
         self._deletes = deletes
         self.requests_made = 0

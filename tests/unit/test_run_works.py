@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.ledger.ledger import Ledger
-from tasks.oci.registry_profiles import GENERIC, RegistryKind, RegistryProfile, profile_of
+from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.chosen_tags import plan_selection
 from tasks.operations.choosing.newest import Newest, NewestBy
@@ -37,15 +37,11 @@ from tests.support.memory_stores import MemoryTarget
 OPTIONS = RunOptions("/source", None, since_last=True)
 
 
-class Target(MemoryTarget):
-    profile: RegistryProfile = GENERIC
-
-
 class Runs:
     """Runs of one source and target, each with the ledger of those before."""
 
     def __init__(self, root: Path) -> None:
-        self.source, self.target, self.ledger = LayoutDirectory(root), Target(), Ledger(MemoryLines())
+        self.source, self.target, self.ledger = LayoutDirectory(root), MemoryTarget(), Ledger(MemoryLines())
         self.hands, self.preparation = SpareHands(1), Preparation()
 
     def works(self, options: RunOptions) -> Works:
@@ -247,7 +243,6 @@ def seconds(root: Path, clock: Clock, target: MemoryTarget, kind: str, pace: Pac
 @pytest.fixture
 def filled(root: Path, clock: Clock) -> MemoryTarget:
     target = MemoryTarget()
-    target.profile = GENERIC  # type: ignore[attr-defined]
     seconds(root, clock, target, "migrate", Pace(None, clock), Depth.MANIFEST)
     return target
 
@@ -263,7 +258,6 @@ def test_what_is_read_to_prove_it_passes_no_faster_than_the_rate(
 
 def test_a_migration_that_reads_back_what_it_sent_does_both_within_the_rate(root: Path, clock: Clock) -> None:
     target: Any = MemoryTarget()
-    target.profile = GENERIC
     took = seconds(root, clock, target, "migrate", Pace(RATE, clock), Depth.CONTENT)
     assert took == pytest.approx(2 * len(LAYER) / RATE, rel=0.1)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.operations.copying.noted_tags import NotedTags
     from tasks.operations.copying.other_layouts import OtherLayouts
     from tasks.operations.work.repository_work import Unit
-    from tasks.ports import ManifestResolver
+    from tasks.ports import ManifestResolver, Target
     from tasks.registry_ports import RepositoryState
 
 TAGGED_BY = "sha256"
@@ -42,17 +42,18 @@ UNLISTED = ListedTags()
 """Any tag may be there: each is asked for."""
 
 
-def listed_tags(target: ManifestResolver, noted: NotedTags, lag: float) -> ListedTags:
+def listed_tags(target: Target, noted: NotedTags) -> ListedTags:
     """Ask the target which tags a repository has, unless an earlier run was there, when most of them exist anyway.
 
-    Its list may be that of `lag` seconds ago.
+    Its list may be older than its answer, as its profile says.
 
     Raises:
         LayoutliftError: the target does not say.
     """
     if noted.was_started:
         return UNLISTED
-    as_of = now() - lag  # before the question: a long list comes in pages, which may have to wait
+    # before the question: a long list comes in pages, which may have to wait
+    as_of = now() - target.profile.lists_lag
     return ListedTags(target.list_tags(noted.repository), as_of)
 
 

@@ -819,7 +819,7 @@ def test_a_tag_that_the_target_does_not_list_yet_is_theirs(layout: LayoutBuilder
     target = Lagging()
     target.push_manifest("app", "v1", OTHERS)
     made = engine(layout, target)
-    made.profile = profile_of(RegistryKind.QUAY, "")
+    target.profile = profile_of(RegistryKind.QUAY, "")
     assert outcomes(made) == {"v1": "conflict"}
     assert target.resolve_manifest("app", "v1") == Digest.of(OTHERS.raw)
 

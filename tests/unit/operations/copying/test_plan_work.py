@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -11,34 +10,19 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import RegistryUnavailableError
 from tasks.oci.reference import referrers_tag
-from tasks.oci.registry_profiles import GENERIC, RegistryProfile
-from tasks.operations.copying.noted_tags import NotedTags
-from tasks.operations.copying.other_layouts import OtherLayouts
-from tasks.operations.copying.plan_work import PlanWork
-from tasks.operations.copying.repository_preparation import Preparation
-from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
-from tasks.operations.referrers.referrer_lists import ReferrerLists
-from tasks.operations.reports.progress import Progress
+from tasks.oci.registry_profiles import GENERIC
 from tasks.operations.reports.results import Depth, TagResult
 from tasks.operations.source.enumeration import enumerate_repository
-from tasks.operations.source.source_graph import Census, SourceGraph
+from tasks.operations.source.source_graph import Census
 from tasks.operations.work.planning import CopyPolicy, OnConflict
 from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent, Finding, RemoteManifest
-from tasks.registry_ports import MADE_BY_A_PUSH
-from tasks.run_options import RunOptions
-from tasks.run_works import Works
-from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tasks.stores.pacing import Pace
 from tests.support.archive import Archive
 from tests.support.engine import Engine
 from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
-
-if TYPE_CHECKING:
-    from tasks.stores.registry.registry_store import RegistryStore
 
 THEIRS = b'{"schemaVersion":2,"manifests":[]}'
 """Content that others have pushed."""
@@ -53,31 +37,16 @@ def plan_of(
     made: Engine,
     told: list[Finding] | None = None,
     *,
-    depth: Depth = Depth.MANIFEST,
+    policy: CopyPolicy | None = None,
     census: Census | None = None,
-    profile: RegistryProfile = GENERIC,
     kind: type[LayoutDirectory] = LayoutDirectory,
 ) -> list[TagResult]:
     """The results; what is said besides is `told`."""
-    source, hands, census = kind(made.root), SpareHands(1), census or Census()
+    source, hands, policy = kind(made.root), SpareHands(1), policy or made.policy
     inventory = enumerate_repository(source, "app")
-    graph = SourceGraph(source, "app", Depth.BLOBS, hands)
-    noted = NotedTags(made.ledger, "app", "app", replace(made.policy, depth=depth))
-    others, listed = OtherLayouts(source, noted), listed_tags(made.target, noted, 0)
-    planner = TagPlanner(made.target, noted, others, listed=listed, state=MADE_BY_A_PUSH)
-    lists = ReferrerLists(made.target)
-    work = PlanWork(
-        inventory,
-        graph,
-        census,
-        planner,
-        host="registry.example",
-        lists=lists,
-        profile=profile,
-        announced=(),
-        noted=noted,
-    )
-    results = [r for unit in units_of(inventory, inventory.tags, made.policy) for r in work.execute(unit)]
+    units = units_of(inventory, inventory.tags, policy)
+    work = made.works(source, hands, policy, census).plan(made.target)(inventory, "app", units)
+    results = [result for unit in units for result in work.execute(unit)]
     hands.close()
     if told is not None:
         told += work.finish()
@@ -99,7 +68,7 @@ def test_a_tag_of_others_that_would_be_overwritten_is_named_with_what_it_has(
     assert {str(each.outcome) for each in plan_of(made, told)} == {"to_copy"}
     (found,) = told
     assert (found.path, found.code) == ("app", "to_overwrite")
-    assert f"registry.example/app:v1 has {Digest.of(THEIRS)}" in found.message
+    assert f"memory/app:v1 has {Digest.of(THEIRS)}" in found.message
     assert found.message.endswith(kept)
 
 
@@ -123,25 +92,24 @@ def test_what_another_layout_of_the_source_brought_is_not_said_to_be_of_others(t
     assert made.target.list_tags("app") == {"v1"}
 
 
-def bytes_to_copy(made: Engine, profile: RegistryProfile = GENERIC) -> tuple[int, int]:
+def bytes_to_copy(made: Engine) -> tuple[int, int]:
     """Of all that was chosen, and of what is to be copied."""
     census = Census()
-    plan_of(made, census=census, profile=profile)
+    plan_of(made, census=census)
     return census.bytes_unique, census.bytes_to_copy
 
 
 def test_what_the_registry_would_not_take_is_not_to_be_copied_nor_what_refers_to_it(tmp_path: Path) -> None:
-    profile = replace(GENERIC, largest_blob=1000)
     layout = LayoutBuilder(tmp_path / "app")
     layout.referrer(layout.image("good", layers=[b"x" * 900]), content=b"x" * 1001)
     layout.write()
-    made = Engine(tmp_path, MemoryTarget(), CopyPolicy())
-    _, good = bytes_to_copy(made, profile)
+    made = Engine(tmp_path, MemoryTarget(profile=replace(GENERIC, largest_blob=1000)), CopyPolicy())
+    _, good = bytes_to_copy(made)
     assert 900 < good < 1900, "the referrer is refused"
     layout.referrer(layout.image("large", layers=[b"y" * 1001]), content=b"y" * 900)
     layout.write()
-    assert [each.code for each in plan_of(made, profile=profile)] == [None, "payload_too_large"]
-    whole, to_copy = bytes_to_copy(made, profile)
+    assert [each.code for each in plan_of(made)] == [None, "payload_too_large"]
+    whole, to_copy = bytes_to_copy(made)
     assert (to_copy, whole > good + 2900) == (good, True)
 
 
@@ -198,7 +166,7 @@ def test_a_list_that_the_target_has_is_planned_as_up_to_date(tmp_path: Path, ref
     assert set(made.copy()[0].values()) == {"copied"}
     assert planned(made) == ["up_to_date"]
     (again,) = plan_of(made)
-    assert again.target == (None if referrers_api else f"registry.example/app:{tag}"), "with an API there is no tag"
+    assert again.target == (None if referrers_api else f"memory/app:{tag}"), "with an API there is no tag"
     layout.entries.clear()
     layout.index([first, layout.referrer(subject, content=b"2", listed=False)], tag)
     layout.write()
@@ -247,7 +215,7 @@ def test_a_plan_asks_for_no_referrer_that_a_run_has_proved(tmp_path: Path, monke
     monkeypatch.setattr(MemoryTarget, "resolve_manifest", resolve)
     plan_of(made)
     assert asked == ["v1"]
-    plan_of(made, depth=Depth.CONTENT)
+    plan_of(made, policy=replace(made.policy, depth=Depth.CONTENT))
     assert asked == ["v1", "v1", sbom["digest"]], "it was not proved so deep"
 
 
@@ -375,17 +343,7 @@ def test_a_referrer_of_which_the_target_cannot_tell_for_now_fails_only_the_tags_
 
 def proved_again(made: Engine, told: list[Finding] | None = None) -> list[tuple[str, str | None]]:
     """What a plan says of each tag of the repository `app` that is to prove all of it again."""
-    source, hands = LayoutDirectory(made.root), SpareHands(1)
-    options = RunOptions("/source", None, policy=replace(made.policy, prove_again=True))
-    shared = Census(), Progress(), Pace(None, Stop()), Preparation()
-    works = Works(source, options, options.selection, hands, made.ledger, *shared)
-    inventory = enumerate_repository(source, "app")
-    units = units_of(inventory, inventory.tags, options.policy)
-    work = works.plan(cast("RegistryStore", made.target))(inventory, "app", units)
-    results = [result for unit in units for result in work.execute(unit)]
-    hands.close()
-    if told is not None:
-        told += work.finish()
+    results = plan_of(made, told, policy=replace(made.policy, prove_again=True))
     return [(str(result.tag), result.code or str(result.outcome)) for result in results]
 
 

@@ -69,7 +69,7 @@ def planner(
         ledger.note_tag("app", "v1", Digest.of(OLD), None, 0, layout="app")
     state = RepositoryState(immutable_tags=immutable, exceptions=exceptions)
     noted = noted_in(ledger)
-    return TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted, 0), state=state)
+    return TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=state)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_repository_is_new_where_it_has_no_tag_and_no_run_has_begun_it(
 
 def test_a_repository_that_a_run_begins_in_between_is_new_no_more() -> None:
     noted, target = noted_in(Ledger(MemoryLines())), Noting()
-    made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted, 0), state=MADE_BY_A_PUSH)
+    made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=MADE_BY_A_PUSH)
     assert made.is_new
     noted.note_started()
     assert not made.is_new
@@ -102,7 +102,7 @@ def test_a_target_that_lists_no_tags_may_have_any() -> None:
             return None
 
     noted, target = noted_in(Ledger(MemoryLines())), Silent()
-    made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted, 0), state=MADE_BY_A_PUSH)
+    made = TagPlanner(target, noted, alone(noted), listed=listed_tags(target, noted), state=MADE_BY_A_PUSH)
     assert not made.is_new
 
 
@@ -188,7 +188,7 @@ def test_a_tag_that_another_layout_brought_and_still_has_is_a_conflict(
     layout = {f"{path}/oci-layout": b'{"imageLayoutVersion":"1.0.0"}' for path in files}
     source = MemorySource(layout | {f"{path}/index.json": index_of(*tags) for path, tags in files.items()})
     noted = NotedTags(ledger, "team/app", "app", CopyPolicy(on_conflict=policy))
-    others, listed = OtherLayouts(source, noted), listed_tags(target, noted, 0)
+    others, listed = OtherLayouts(source, noted), listed_tags(target, noted)
     made = TagPlanner(target, noted, others, listed=listed, state=MADE_BY_A_PUSH)
     plan = made.plans(UNIT)["v1"]
     assert (plan.action, plan.code) == (action, code)

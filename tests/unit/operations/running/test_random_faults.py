@@ -158,7 +158,7 @@ def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
         noted = parts[2]
         return RememberedWork(CopyWork(*parts, **more), noted.repository, noted.ledger, "settings", Selection())
 
-    monkeypatch.setattr("tests.support.engine.CopyWork", begin)
+    monkeypatch.setattr("tasks.run_works.CopyWork", begin)
 
 
 @pytest.mark.usefixtures("remembered")

@@ -118,7 +118,7 @@ def test_a_slice_that_could_not_be_opened_is_told_of_where_another_one_was_opene
     def begin(*parts: Any, **more: Any) -> RememberedWork:
         return RememberedWork(began(*parts, **more), parts[2].repository, made.ledger, "settings", Selection())
 
-    monkeypatch.setattr("tests.support.engine.CopyWork", begin)
+    monkeypatch.setattr("tasks.run_works.CopyWork", begin)
     outcomes, findings = made.copy()
     assert sorted(outcomes) == sorted([f"app:v{n}" for n in range(TAGS)] + ["other:v0", "other:v1"])
     refused = {tag for tag, outcome in outcomes.items() if outcome != "copied"}
@@ -251,7 +251,7 @@ def test_a_repository_with_a_slice_that_was_not_begun_is_not_remembered_as_whole
         tree.execute(batches[0])
         return RememberedWork(began(*parts, **more), parts[2].repository, made.ledger, "settings", Selection())
 
-    monkeypatch.setattr("tests.support.engine.CopyWork", begin)
+    monkeypatch.setattr("tasks.run_works.CopyWork", begin)
     with made.run() as tree:
         batches = tree.survey().batches
         assert len(batches) == 2
@@ -274,7 +274,7 @@ def test_what_was_found_in_a_repository_that_is_left_is_told_once(
         work._copier.findings[Finding(parts[1].path, "found", "by its first slice")] = None
         return RememberedWork(work, parts[2].repository, made.ledger, "settings", Selection())
 
-    monkeypatch.setattr("tests.support.engine.CopyWork", begin)
+    monkeypatch.setattr("tasks.run_works.CopyWork", begin)
     with made.run() as tree:
         first, second, *_ = [batch for batch in tree.survey().batches if batch[0].path == "app"]
         tree.execute(first)

@@ -74,7 +74,7 @@ def test_nothing_that_came_is_said_to_have_stayed(tmp_path: Path, seed: int, unt
 def said_to_go(
     root: Path, profile: RegistryProfile, untagged: Untagged, selection: Selection | None = None
 ) -> str | None:
-    made = Engine(root, MemoryTarget(), CopyPolicy(untagged=untagged), profile=profile, selection=selection)
+    made = Engine(root, MemoryTarget(profile=profile), CopyPolicy(untagged=untagged), selection=selection)
     with made.run() as tree:
         tree.execute_all(tree.survey().batches)
     assert not any(map(is_harmful, made.findings))
