@@ -165,6 +165,19 @@ def parse_referrers_tag(tag: str) -> ReferrersTag | None:
     return ReferrersTag(Digest(f"{algorithm}:{encoded}"), suffix or "")
 
 
+def referrers_tag_of(tag: str, digest: Digest) -> ReferrersTag | None:
+    """What a tag says that its content, with this digest, refers to; see `is_own_name`."""
+    return None if is_own_name(tag, digest) else parse_referrers_tag(tag)
+
+
+def is_own_name(tag: str, digest: Digest) -> bool:
+    """Whether a tag is made of the very digest that it has: nothing refers to itself, so it is a name like any other.
+
+    oc-mirror so names what it takes by digest.
+    """
+    return tag.partition(".")[0] in {f"{digest.algorithm}-{digest.encoded}", referrers_tag(digest)}
+
+
 def is_referrers_tag(tag: str) -> bool:
     """Whether a tag names the referrers of a digest; one of sha512 may be cut to 64 characters."""
     match = _REFERRERS_TAG.fullmatch(tag)

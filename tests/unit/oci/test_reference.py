@@ -13,12 +13,14 @@ from tasks.oci.reference import (
     IMAGE_NAME,
     REF_NAME,
     TargetAddress,
+    is_own_name,
     is_referrers_tag,
     is_repository,
     is_tag,
     map_repository,
     parse_referrers_tag,
     referrers_tag,
+    referrers_tag_of,
     repository_of_reference,
     tag_of_annotations,
     tag_of_ref_name,
@@ -210,6 +212,18 @@ def test_a_referrers_tag_names_its_subject(suffix: str) -> None:
     parsed = parse_referrers_tag(referrers_tag(subject) + suffix)
     assert parsed is not None
     assert (parsed.subject, parsed.suffix) == (subject, suffix)
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("suffix", ["", ".sig"])
+def test_a_tag_of_its_own_digest_is_a_name_and_no_referrers(algorithm: str, suffix: str) -> None:
+    own, other = Digest.of(b"own", algorithm), Digest.of(b"other", algorithm)
+    tag = referrers_tag(own) + suffix
+    assert is_own_name(tag, own)
+    assert not is_own_name(tag, other)
+    assert not is_own_name("v1", own)
+    assert referrers_tag_of(tag, own) is None
+    assert referrers_tag_of(tag, other) == parse_referrers_tag(tag)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ from tasks.oci.image_layout import (
 )
 from tasks.oci.reference import (
     REF_NAME,
-    parse_referrers_tag,
     referrers_tag,
+    referrers_tag_of,
     repository_of_annotations,
     repository_of_reference,
     tag_of_ref_name,
@@ -177,7 +177,8 @@ def _shortened(digests: Iterable[Digest]) -> Mapping[str, Digest]:
 def _entry(path: str, found: Descriptor, shortened: Mapping[str, Digest], signed: Digest | None) -> Entry:
     ref_name = found.annotations.get(REF_NAME)
     tag = None if ref_name is None else _tag(ref_name)
-    refers_to = shortened.get(tag or "") or _refers_to(found, tag) or signed
+    subjects = (shortened.get(tag or ""), _refers_to(found, tag), signed)
+    refers_to = next((each for each in subjects if each not in {None, found.digest}), None)
     repository = repository_of_annotations(found.annotations)
     return Entry(ref_name, tag, found, refers_to, repository=None if repository == path else repository)
 
@@ -190,7 +191,7 @@ def _tag(ref_name: str) -> str | None:
 
 
 def _refers_to(found: Descriptor, tag: str | None) -> Digest | None:
-    named = parse_referrers_tag(tag or "")
+    named = referrers_tag_of(tag or "", found.digest)
     if named is not None:
         return named.subject
     for name in REFERRER_SUBJECT:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.errors import ContentNotFoundError, DamagedAtTargetError, InvalidReferenceError, TargetLacksError
-from tasks.oci.reference import map_repository, parse_referrers_tag, tag_of_ref_name
+from tasks.oci.reference import map_repository, referrers_tag_of, tag_of_ref_name
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.values import CleanupAction
 
@@ -105,7 +105,7 @@ class Gate:
 
         def is_listed(item: NamedDigest) -> bool:
             tag, digest = item
-            named, node = parse_referrers_tag(tag), graph.nodes.get(digest)
+            named, node = referrers_tag_of(tag, digest), graph.nodes.get(digest)
             if named is None or named.suffix or node is None or not _only_lists(node):
                 return False
             listed = self.target.list_referrers(self._repository(path), named.subject)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import InvalidReferenceError
-from tasks.oci.reference import is_referrers_tag, tag_of_ref_name
+from tasks.oci.reference import is_own_name, is_referrers_tag, tag_of_ref_name
 from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanTotals, totals_of
 from tasks.operations.reports.counts import counted, percentage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tasks.operations.cleanup.values import PlanLimits, QuarantineMode, RepositoryPlan
+    from tasks.operations.cleanup.values import PlanLimits, QuarantineMode, RepositoryPlan, TagDecision
 
 _SHOWN = 20
 
@@ -32,12 +32,13 @@ def _bytes_taken(plan: RepositoryPlan) -> int:
     return blobs + held + sum(file.size for file in plan.files if file.action is CleanupAction.DELETE)
 
 
-def _is_of_referrers(ref_name: str) -> bool:
+def _is_of_referrers(decision: TagDecision) -> bool:
     """Whether a name in the index is a tag of referrers, also where a repository's name is before it."""
     try:
-        return is_referrers_tag(tag_of_ref_name(ref_name))
+        tag = tag_of_ref_name(decision.tag)
     except InvalidReferenceError:
-        return is_referrers_tag(ref_name)
+        tag = decision.tag
+    return is_referrers_tag(tag) and not is_own_name(tag, decision.digest)
 
 
 def _is_emptied(plan: RepositoryPlan) -> bool:
@@ -81,7 +82,7 @@ class LimitCheck:
     def _repository(self, plan: RepositoryPlan) -> Iterator[str]:
         """Tags of referrers are tags, too, but must not make up for those that people know."""
         every = {tag.tag: tag.action is CleanupAction.DELETE for tag in plan.tags}
-        known = {tag: goes for tag, goes in every.items() if not _is_of_referrers(tag)}
+        known = {tag.tag: every[tag.tag] for tag in plan.tags if not _is_of_referrers(tag)}
         judged, left = max(every, known, key=_percent), len(known) - sum(known.values())
         limits = self._limits
         if limits.max_percent is not None and _percent(judged) > limits.max_percent:

@@ -18,14 +18,20 @@ from tasks.oci.reference import IMAGE_NAME
 from tasks.operations.choosing.noted_times import CREATED
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.applying.fresh_view import FreshView, still_wanted
-from tasks.operations.cleanup.deciding.choices import DeleteChoice
+from tasks.operations.cleanup.deciding.choices import DeleteChoice, PolicyChoice
 from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions, decide_entries
-from tasks.operations.cleanup.deciding.policy import Referrers
+from tasks.operations.cleanup.deciding.policy import (
+    Referrers,
+    RepositoryPolicy,
+    TagRule,
+    select_repositories,
+    select_tags,
+)
 from tasks.operations.cleanup.layout.graph import Graph, Node
 from tasks.operations.cleanup.layout.layout_view import Entry, LayoutView
 from tasks.operations.cleanup.values import CleanupAction, IndexEntry
 from tests.support.graph_looks import counted_looks
-from tests.support.planned_layout import DAY, REF_NAME, PlannedLayout, keep_last
+from tests.support.planned_layout import DAY, NOW, REF_NAME, PlannedLayout, keep_last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -325,6 +331,48 @@ def test_tags_of_referrers_and_disputed_ones_take_nobodys_place() -> None:
     for layer in ("one", "two"):
         layout.image("z", layer)
     assert left(layout) == [False, True, True, True, True]
+
+
+def under_their_own_digests() -> PlannedLayout:
+    """An image and an index as oc-mirror names what it is told to take by digest, and one with a tag of people's."""
+    layout = PlannedLayout()
+    platforms = [layout.image(None, name) for name in ("amd", "arm")]
+    body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": platforms}
+    index, image = layout.blob(json.dumps(body).encode(), IMAGE_INDEX), layout.image(None, "alone")
+    layout.entries = [{**each, "annotations": {REF_NAME: own_name(each)}} for each in (index, image)]
+    layout.image("v1")
+    return layout
+
+
+def own_name(image: Mapping[str, Any]) -> str:
+    return f"sha256-{image['digest'][7:]}"
+
+
+def test_what_has_its_own_digest_for_a_tag_does_not_refer_to_itself_and_go_with_itself() -> None:
+    layout = under_their_own_digests()
+    rule = TagRule(select_tags(["pr-*"]), "pr-*", keep_last=1)
+    policy = RepositoryPolicy("trial", select_repositories(["**"]), (rule,), order_by=OrderBy.NAME)
+    for choice in (PolicyChoice(policy, frozenset(), NOW), DeleteChoice(tag="other")):
+        assert layout.plan(choice).removals == ()
+    assert [entry.tag for entry in layout.plan(DeleteChoice(tag="v1")).removals] == ["v1"]
+
+
+def test_what_has_its_own_digest_for_a_tag_is_decided_on_as_tags_are() -> None:
+    layout = under_their_own_digests()
+    one, other = map(own_name, layout.entries[:2])
+    assert left(layout) == [False, False, True]
+    assert [entry.tag for entry in layout.plan(DeleteChoice(tag=one)).removals] == [one]
+    named = layout.plan(DeleteChoice(digest=Digest(layout.entries[1]["digest"]))).removals
+    assert [entry.tag for entry in named] == [other]
+
+
+@pytest.mark.parametrize("annotation", REFERRER_SUBJECT)
+def test_what_is_noted_as_a_list_of_itself_is_none(annotation: str) -> None:
+    layout = PlannedLayout()
+    image = layout.image("v1")
+    layout.entries[0] = {**image, "annotations": {REF_NAME: "v1", annotation: image["digest"]}}
+    layout.write_index()
+    assert left(layout) == [True]
 
 
 def test_what_a_kept_tag_refers_to_stays_without_a_tag_and_what_refers_to_it_under_one() -> None:

@@ -368,6 +368,16 @@ def test_only_a_list_of_what_the_target_lists_itself_needs_no_tag_there(
     assert content.keys() == (set() if is_list else {LIST})
 
 
+def test_an_index_with_its_own_digest_for_a_tag_is_no_list_that_needs_none(
+    layout: PlannedLayout, target: HoldingTarget
+) -> None:
+    assert layout.gate is not None
+    target.referrers = {LIST: frozenset({ONE, TWO})}
+    tag = f"sha256-{LIST.encoded}"
+    lacking, content = layout.gate.ask_for_tags(APP, [(tag, LIST)], [LIST], Graph({LIST: BOTH}), {LIST: 1})
+    assert (lacking.keys(), content.keys()) == ({(tag, LIST)}, {LIST})
+
+
 @pytest.mark.parametrize("damage", [b"{}", None])
 def test_only_what_was_plainly_gone_when_planned_need_not_be_read(
     layout: PlannedLayout, target: HoldingTarget, damage: bytes | None

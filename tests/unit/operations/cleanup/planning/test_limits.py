@@ -82,9 +82,16 @@ def test_tags_of_referrers_do_not_make_up_for_those_that_people_know(
 
 
 def test_tags_of_referrers_are_limited_like_others() -> None:
-    signature = TagDecision(f"sha256-{DIGEST.encoded}.sig", DIGEST, CleanupAction.DELETE, "")
+    signature = TagDecision(f"sha256-{Digest.of(b'image').encoded}.sig", DIGEST, CleanupAction.DELETE, "")
     [line] = beyond({"max_percent": 25.0, "min_tags_left": 1}, RepositoryPlan("a", "", (signature,)))
     assert line.startswith("a: 100 %")
+
+
+def test_an_image_with_its_own_digest_for_a_tag_counts_as_one_that_people_know() -> None:
+    image = TagDecision(f"sha256-{DIGEST.encoded}", DIGEST, CleanupAction.DELETE, "")
+    kept = BlobDecision(DIGEST, 1, 1.0, "e", CleanupAction.KEEP, "")
+    [line] = beyond({"min_tags_left": 1}, RepositoryPlan("a", "", (image,), blobs=(kept,)))
+    assert line == "a: 0 tags are left, min_tags_left is 1"
 
 
 def test_a_repository_of_which_nothing_is_left_is_beyond_its_limit_also_without_any_tag() -> None:
