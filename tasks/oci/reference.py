@@ -165,9 +165,10 @@ def parse_referrers_tag(tag: str) -> ReferrersTag | None:
     return ReferrersTag(Digest(f"{algorithm}:{encoded}"), suffix or "")
 
 
-def referrers_tag_of(tag: str, digest: Digest) -> ReferrersTag | None:
+def referrers_tag_of(tag: str, digest: str) -> ReferrersTag | None:
     """What a tag says that its content, with this digest, refers to; see `is_own_name`."""
-    return None if is_own_name(tag, digest) else parse_referrers_tag(tag)
+    named = parse_referrers_tag(tag)
+    return None if named is None or named.subject == digest else named
 
 
 def is_own_name(tag: str, digest: Digest) -> bool:
@@ -184,9 +185,9 @@ def is_referrers_tag(tag: str) -> bool:
     return match is not None and len(match[2]) in {64, _HEX_LENGTHS[match[1]]}
 
 
-def is_referrers_list(tag: str) -> bool:
-    """Whether a tag is one under which clients look for a list of referrers; cosign's tags are no lists."""
-    named = parse_referrers_tag(tag)
+def is_referrers_list(tag: str, digest: str) -> bool:
+    """Whether a tag of such content is one under which clients look for referrers; cosign's tags are no lists."""
+    named = referrers_tag_of(tag, digest)
     return named is not None and not named.suffix
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tasks.oci.reference import parse_referrers_tag
+from tasks.oci.reference import referrers_tag_of
 from tasks.operations.choosing.by_age import plan_of_age, undated
 from tasks.operations.choosing.newest import not_ordered, plan_newest
 from tasks.operations.reports.results import TagEntry
@@ -105,7 +105,7 @@ def plan_selection(
     tags = {e.tag for e in chosen}
     waiting: dict[Digest, list[TagEntry]] = defaultdict(list)
     for entry in inventory.tags:
-        named = None if entry.tag in tags else parse_referrers_tag(entry.tag or "")
+        named = None if entry.tag in tags else referrers_tag_of(entry.tag or "", entry.descriptor.digest)
         if named is not None:
             waiting[named.subject].append(entry)
     if waiting:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
 from tasks.oci.errors import OrderUnknownError
-from tasks.oci.reference import parse_referrers_tag
+from tasks.oci.reference import referrers_tag_of
 from tasks.operations.choosing.tag_order import DatedTag, OrderBy, newest_first
 from tasks.ports import Finding
 
@@ -46,14 +46,14 @@ class Newest:
 
 
 def images_of(tags: Iterable[TagEntry]) -> list[TagEntry]:
-    """Those of the tags that name no digest: cosign's, and others that do, are referrers of what they name."""
-    return [entry for entry in tags if parse_referrers_tag(entry.tag or "") is None]
+    """Those of the tags that name no other digest: cosign's, and others that do, are referrers of what they name."""
+    return [entry for entry in tags if referrers_tag_of(entry.tag or "", entry.descriptor.digest) is None]
 
 
 def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: Newest) -> list[TagEntry]:
     """Of `tags`, those that name one of the newest manifests; `made` has the time of each where that is known.
 
-    Tags that name a digest are none of these; where there are no others, as in a repository that holds the
+    Tags that name another digest are none of these; where there are no others, as in a repository that holds the
     signatures of many, they are all.
 
     Raises:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import LayoutliftError, ManifestRefusedError, MissingReferencedContentError
+from tasks.oci.reference import referrers_tag
 from tasks.operations.copying.blob_copy import BlobCopy
 from tasks.operations.copying.referrer_copy import ReferrerCopy
 from tasks.operations.referrers.graph_lists import GraphLists
@@ -63,7 +64,9 @@ class RepositoryCopy:
         self._path = inventory.path
         self._repository = repository
         self.blobs = BlobCopy(tools, inventory.path, repository, new=new, opened=opened)
-        self._lists = GraphLists(tools.lists, repository, self._note)
+        tagged = ((entry.tag, entry.descriptor.digest) for entry in inventory.tags)
+        own_names = frozenset(digest for tag, digest in tagged if tag == referrers_tag(digest))
+        self._lists = GraphLists(tools.lists, repository, self._note, own_names)
         followed = inventory.referrers if referrers else {}
         self.links = GraphLinks(tools.source, inventory.path, followed, tools.hands, self._lists.subjects.note)
         self.referrers = ReferrerCopy(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import ConfigurationError, RefusedError
-from tasks.oci.reference import parse_referrers_tag
+from tasks.oci.reference import referrers_tag_of
 from tasks.operations.source.index_marks import changed_layouts
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def replacements(
     """A replacement for each verified tag, in the same order each time.
 
     A layout that is the source itself has no path below it; where a template has its name alone, that is `own_name`.
-    Tags that name a digest are left out: they are found by tools, and named by nobody.
+    Tags that name another digest are left out: they are found by tools, and named by nobody.
     """
     found = (_replacement(result, source, template, own_name) for result in results)
     return sorted(each for each in found if each is not None)
@@ -61,7 +61,7 @@ def _replacement(result: TagResult, source: str, template: str, own_name: str) -
     tag, digest = result.tag, result.digest
     if tag is None or digest is None or result.target is None or result.verified is None:
         return None
-    if parse_referrers_tag(tag) is not None:
+    if referrers_tag_of(tag, digest) is not None:
         return None
     is_source = result.repository == "."
     old = template.replace("{source}/{repository}", "{source}") if is_source else template

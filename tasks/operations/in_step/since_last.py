@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import digests_by_tag, layouts_of_blobs
-from tasks.oci.reference import is_referrers_list, parse_referrers_tag
+from tasks.oci.reference import is_referrers_list, parse_referrers_tag, referrers_tag_of
 from tasks.operations.choosing.ancestry import with_ancestors
 from tasks.operations.choosing.chosen_tags import plan_chosen
 from tasks.operations.reports.findings import RUN_WIDE, is_harmful
@@ -75,7 +75,7 @@ def told_changes(
     changes = list(tag_changes(inventory, noted))
     moved = _followed({each.tag for each in changes if each.change == "moved"}, inventory, selection)
     for each in changes:
-        is_kept = each.change == "vanished" and is_referrers_list(each.tag)
+        is_kept = each.change == "vanished" and is_referrers_list(each.tag, each.before or "")
         if not is_kept and (each.change != "moved" or each.tag in moved):
             yield each
 
@@ -107,7 +107,7 @@ def is_as_noted(path: str, index: bytes, noted: Mapping[str, str], selection: Se
     """
     now = digests_by_tag(index)
     return now is not None and all(
-        noted[tag] == digest if tag in noted else parse_referrers_tag(tag) is not None
+        noted[tag] == digest if tag in noted else referrers_tag_of(tag, digest) is not None
         for tag, digest in now.items()
         if selection.matches(path, tag)
     )

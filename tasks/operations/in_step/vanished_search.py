@@ -88,9 +88,8 @@ class VanishedSearch:
         """How many tags earlier runs brought to the repositories that are looked at; lists of referrers never go."""
         noted = (self._ledger.layout(path) for path in self._ledger.layouts())
         looked_at = {*repositories.values(), *(note.repository for note in noted if note is not None)}
-        return sum(
-            1 for repository in looked_at for tag in self._ledger.tags_of(repository) if not is_referrers_list(tag)
-        )
+        brought = (self._ledger.tags_of(repository).items() for repository in looked_at)
+        return sum(not is_referrers_list(tag, digest) for tags in brought for tag, digest in tags)
 
     def _unlisted(self, paths: list[str], others: list[Finding]) -> Iterator[Finding]:
         return vanished_layouts(filter(self._selection.may_match, self._ledger.layouts()), paths, others)

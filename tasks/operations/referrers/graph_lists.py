@@ -15,13 +15,19 @@ from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_refe
 from tasks.operations.referrers.subjects import Subjects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.referrers.referrer_lists import ReferrerLists
 
-NOT_TAKEN = (ManifestRefusedError, MissingReferencedContentError, PayloadTooLargeError, ReferrerConflictError)
+NOT_TAKEN = (
+    ManifestRefusedError,
+    MissingReferencedContentError,
+    PayloadTooLargeError,
+    ReferrerConflictError,
+    ReferrersLostError,
+)
 """What keeps a list from being written: a tag that does not move or is another's, or a list too long or not liked."""
 
 
@@ -29,12 +35,20 @@ class GraphLists:
     """What one repository of the target lists of what is copied into it; shared by all workers on it.
 
     `subjects` is to be told of what is read. Where a list lacks something, `note` is told a code and a message.
+    What the source has under its `own_names` keeps these at the target.
     """
 
-    def __init__(self, lists: ReferrerLists, repository: str, note: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        lists: ReferrerLists,
+        repository: str,
+        note: Callable[[str, str], None],
+        own_names: Collection[Digest] = (),
+    ) -> None:
         self._lists = lists
         self._repository = repository
         self._note = note
+        self._own_names = own_names
         self.subjects = Subjects()
         self._unlisted: set[Digest] = set()
 
@@ -53,10 +67,10 @@ class GraphLists:
         A list in a layout may tell less, and clients choose by it (distribution-spec v1.1.1, "Referrers Tag Schema").
 
         Raises:
-            ReferrerConflictError: see `ReferrerLists.ensure`.
+            ReferrerConflictError, ReferrersLostError: see `ReferrerLists.ensure`.
         """
         told = [self.subjects.as_told(referrer, subject) for referrer in referrers]
-        return self._lists.ensure(self._repository, subject, told)
+        return self._lists.ensure(self._repository, subject, told, has_own_name=subject in self._own_names)
 
     def ensure_all(self, subject: Digest, referrers: Sequence[Descriptor]) -> bool:
         """As `ensure`; whether the target lists all of them, which is noted where it does not.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.bounded_json import json_within
 from tasks.oci.digest import Digest
-from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
+from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError, ReferrersLostError
 from tasks.oci.manifest import MOST_VALUES
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
@@ -66,18 +66,23 @@ class ReferrerLists:
         self._joining = threading.Lock()
         self._turns: dict[tuple[str, Digest], _Turn] = {}
 
-    def ensure(self, repository: str, subject: Digest, referrers: Sequence[Descriptor]) -> ReferrerListing:
+    def ensure(
+        self, repository: str, subject: Digest, referrers: Sequence[Descriptor], *, has_own_name: bool = False
+    ) -> ReferrerListing:
         """Have the target list all of `referrers`, which it has as manifests already.
 
         Whoever has to wait for a list has its referrers written together with those of all who wait: each would
-        read and write all of the list once more.
+        read and write all of the list once more. Where the subject `has_own_name`, it is to keep the fallback tag.
 
         Raises:
             ReferrerConflictError: the fallback tag holds something that is no list.
+            ReferrersLostError: it is a name of the subject itself.
         """
         listed = self._listed_by_api(repository, subject)
         if listed is not None:
             return _by_api(listed, referrers)
+        if has_own_name:
+            raise _no_place(repository, subject)
         self._note_unlisted(repository, subject)
         key = (repository, subject)
         with self._joining:
@@ -92,7 +97,7 @@ class ReferrerLists:
             is_begun = self._turns.get(key) is not turn
             due = referrers if is_begun else self._turns.pop(key).referrers
         for attempt in range(ATTEMPTS):
-            as_of, read = now(), self._fallback_list(*key)
+            as_of, read = now(), self._fallback_list(*key, to_write=not attempt)
             missing = _missing(read["manifests"], due)
             turn.is_listed = not is_begun and not missing
             if not missing or (attempt and not _missing(read["manifests"], referrers)):
@@ -129,11 +134,15 @@ class ReferrerLists:
         if self._has_api is None and self._target.resolve_manifest(repository, subject) is not None:
             self._has_api = bool(self._has_api)  # others ask, too
 
-    def _fallback_list(self, repository: str, subject: Digest) -> dict[str, Any]:
+    def _fallback_list(self, repository: str, subject: Digest, *, to_write: bool = False) -> dict[str, Any]:
         tag = referrers_tag(subject)
         found = self._target.fetch_manifest(repository, tag)
-        if found is None or Digest.of(found.raw, subject.algorithm) == subject:
-            return _list_of([])  # GitLab reads the tag as the digest, and answers with the subject itself
+        if found is None:
+            return _list_of([])
+        if Digest.of(found.raw, subject.algorithm) == subject:
+            if to_write and tag in (self._target.list_tags(repository) or ()):
+                raise _no_place(repository, subject)
+            return _list_of([])  # GitLab reads the tag, which it does not have, as the digest
         listed = _parsed_list(found.raw)
         if listed is None:
             raise ReferrerConflictError(f"{repository}:{tag} holds something that lists no referrers")
@@ -161,6 +170,11 @@ class ReferrerLists:
     def _is_there(self, repository: str, named: object) -> bool:
         digest = Digest.or_none(named)
         return digest is not None and self._target.resolve_manifest(repository, digest) is not None
+
+
+def _no_place(repository: str, subject: Digest) -> ReferrersLostError:
+    """The error where a tag that is not to be overwritten is where the list would have to be."""
+    return ReferrersLostError(f"{repository}:{referrers_tag(subject)} names {subject} itself, and is no list")
 
 
 def _list_of(entries: list[dict[str, Any]]) -> dict[str, Any]:

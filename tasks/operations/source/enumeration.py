@@ -16,7 +16,7 @@ from tasks.oci import media_types
 from tasks.oci.errors import InvalidLayoutError, UnsupportedMediaTypeError
 from tasks.oci.image_layout import decode_index, iter_index
 from tasks.oci.manifest import MAX_MANIFEST_SIZE
-from tasks.oci.reference import parse_referrers_tag
+from tasks.oci.reference import referrers_tag_of
 from tasks.operations.reports.results import RepositoryInventory, TagEntry, UntaggedKind
 from tasks.operations.source.graph_walk import referrers_of
 from tasks.operations.source.index_sorting import sort_index
@@ -92,7 +92,8 @@ class _Referring:
 
     def read_lists(self) -> None:
         """Read what has a referrers tag, as far as `MOST_LISTED` goes."""
-        named = ((parse_referrers_tag(entry.tag or ""), entry.descriptor) for entry in self.index.tags)
+        tagged = ((entry.tag or "", entry.descriptor) for entry in self.index.tags)
+        named = ((referrers_tag_of(tag, each.digest), each) for tag, each in tagged)
         lists = [(n.subject, d) for n, d in named if n and not n.suffix and media_types.is_index(d.media_type)]
         self.with_lists.update(subject for subject, _ in lists)
         sizes = list(accumulate(min(each.size, MAX_MANIFEST_SIZE) for _, each in lists))

@@ -16,7 +16,7 @@ from tasks.oci.image_layout import INDEX, REFERRER_SUBJECT, BrokenEntry, decode_
 from tasks.oci.media_types import is_index
 from tasks.oci.reference import (
     REF_NAME,
-    parse_referrers_tag,
+    referrers_tag_of,
     repository_of_annotations,
     repository_of_reference,
     tag_of_annotations,
@@ -142,7 +142,7 @@ def _held_by(entry: Descriptor) -> Digest | None:
     ref_name = entry.annotations.get(REF_NAME)
     if ref_name is None:
         return entry.digest
-    if (referrers := parse_referrers_tag(ref_name)) is not None:
+    if (referrers := referrers_tag_of(ref_name, entry.digest)) is not None:
         return referrers.subject
     try:
         tag_of_annotations(entry.annotations)
@@ -186,7 +186,7 @@ class _Edges:
 
 def _noted_subjects(entry: Descriptor) -> Iterator[Digest]:
     """What an entry of an index is said to refer to there, by its tag or by annotations."""
-    named = parse_referrers_tag(entry.annotations.get(REF_NAME, ""))
+    named = referrers_tag_of(entry.annotations.get(REF_NAME, ""), entry.digest)
     if named is not None:
         yield named.subject
     for name in REFERRER_SUBJECT:

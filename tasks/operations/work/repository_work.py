@@ -17,7 +17,7 @@ from tasks.oci.errors import (
     SpecError,
 )
 from tasks.oci.media_types import is_index
-from tasks.oci.reference import parse_referrers_tag
+from tasks.oci.reference import referrers_tag_of
 from tasks.operations.reports.results import Depth, Outcome, RefusedEntry, RepositoryInventory, TagEntry, TagResult
 from tasks.operations.reports.shown_text import printable
 from tasks.operations.work.planning import CopyPolicy, TagPlan, plan_untagged
@@ -64,7 +64,7 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
     by_digest: list[Unit] = []
     for entry in selected:
         tag = entry.tag or ""
-        named = parse_referrers_tag(tag)
+        named = referrers_tag_of(tag, entry.descriptor.digest)
         if named is not None and not policy.referrers:
             continue
         if entry.tag is None:

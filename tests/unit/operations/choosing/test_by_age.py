@@ -132,7 +132,7 @@ def test_signatures_have_no_age_and_come_with_what_they_sign() -> None:
 
 
 def test_a_repository_that_holds_nothing_but_signatures_comes_whole() -> None:
-    found = inventory({f"{referrers_tag(digest(str(number)))}.sig": str(number) for number in range(3)})
+    found = inventory({f"{referrers_tag(digest(str(number)))}.sig": f"signature {number}" for number in range(3)})
     assert len(chosen(found, selected(None, 50.0))) == 3
     assert undated(found, selected(None, 50.0)) == ()
 

@@ -43,6 +43,11 @@ def test_names_that_refer_to_each_other_in_a_circle_come_along_once() -> None:
     assert chosen(RepositoryInventory("app", "e", tags), ":v1") == set(entries) - {signature("c")}
 
 
+def test_another_name_of_what_is_chosen_does_not_come_along_though_it_is_made_of_its_digest() -> None:
+    tags = tuple(TagEntry(tag, described("one")) for tag in ("v1", referrers_tag(described("one").digest)))
+    assert chosen(RepositoryInventory("app", "e", tags), ":v1") == {"v1"}
+
+
 def test_children_are_asked_for_only_where_a_name_is_left_to_judge() -> None:
     inventory = RepositoryInventory("app", "e", (TagEntry("v1", described("one")), TagEntry("v2", described("two"))))
     assert plan_selection(inventory, Selection.parse([":v1"]), pytest.fail) == inventory.tags[:1]

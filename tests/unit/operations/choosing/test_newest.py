@@ -91,9 +91,14 @@ def test_signatures_take_no_place_and_come_with_what_they_sign() -> None:
     assert not_ordered("app", chosen, wanted) == ()
 
 
+def test_what_has_its_own_digest_for_a_tag_takes_a_place() -> None:
+    entries = tags(**{referrers_tag(digest(of)): of for of in ("new", "old")} | {"v1": "older"})
+    assert newest(entries, 1, NewestBy.CREATED, new=3.0, old=2.0, older=1.0) == {referrers_tag(digest("new"))}
+
+
 def test_a_repository_that_holds_nothing_but_signatures_comes_whole() -> None:
     """Cosign can keep those of many repositories in one of their own; which they sign is not there to be seen."""
-    entries = tags(**{f"{referrers_tag(digest(str(number)))}.sig": str(number) for number in range(3)})
+    entries = tags(**{f"{referrers_tag(digest(str(number)))}.sig": f"signature {number}" for number in range(3)})
     assert newest(entries, 1, NewestBy.CREATED) == {entry.tag for entry in entries}
 
 

@@ -243,6 +243,71 @@ def test_a_target_that_answers_the_subject_for_its_list_lists_nothing(layout: La
     assert [entry.digest for entry in kept.manifests] == [sbom["digest"]]
 
 
+def own_named(layout: LayoutBuilder, content: dict[str, Any]) -> str:
+    """The tag that is made of the digest of what it names, as oc-mirror gives it to what it takes by digest."""
+    tag = referrers_tag(Digest(content["digest"]))
+    layout.entry(content, tag)
+    return tag
+
+
+@pytest.mark.parametrize("referrers_api", [True, False])
+@pytest.mark.parametrize("referrers", [True, False])
+def test_what_has_its_own_digest_for_a_tag_is_brought_under_it(
+    layout: LayoutBuilder, *, referrers_api: bool, referrers: bool
+) -> None:
+    platforms = [layout.image(layers=[name], listed=False) for name in (b"arm", b"amd")]
+    contents = [layout.index(platforms, listed=False), layout.image(layers=[b"alone"], listed=False)]
+    tags = [own_named(layout, each) for each in contents]
+    target = MemoryTarget(referrers_api=referrers_api)
+    made = engine(layout, target, referrers=referrers)
+    for outcome in ("copied", "up_to_date"):
+        assert made.copy() == ({f"app:{tag}": outcome for tag in tags}, set())
+        assert [target.resolve_manifest("app", tag) for tag in tags] == [each["digest"] for each in contents]
+
+
+@pytest.mark.parametrize("is_platform", [True, False])
+def test_what_would_be_listed_under_the_own_name_of_its_subject_is_lost_and_the_name_stays(
+    layout: LayoutBuilder, *, is_platform: bool
+) -> None:
+    """Where there is no API, the list would be under the very tag."""
+    subject = layout.image(layers=[b"layer"], listed=False)
+    sbom = layout.referrer(subject)
+    if is_platform:
+        layout.index([subject], "v1")
+    tag = own_named(layout, subject)
+    target = MemoryTarget(referrers_api=False)
+    made = engine(layout, target)
+    for outcome in ("copied", "up_to_date"):
+        tags = [*(["v1"] if is_platform else []), tag]
+        assert made.copy() == ({f"app:{each}": outcome for each in tags}, {("app", "referrer_lost")})
+        assert f"app:{tag} names {subject['digest']} itself" in made.findings[0].message
+        assert target.resolve_manifest("app", tag) == subject["digest"]
+    assert target.resolve_manifest("app", sbom["digest"]) == sbom["digest"]
+    assert engine(layout, MemoryTarget(referrers_api=True)).copy()[1] == set()
+
+
+@pytest.mark.parametrize("is_member", [True, False])
+def test_an_own_name_that_others_gave_at_the_target_is_not_overwritten_with_a_list(
+    layout: LayoutBuilder, *, is_member: bool
+) -> None:
+    subject = layout.image("v1", layers=[b"layer"])
+    tag = referrers_tag(Digest(subject["digest"]))
+    target = MemoryTarget(referrers_api=False)
+    engine(layout, target).copy()
+    theirs = target.fetch_manifest("app", subject["digest"])
+    assert theirs is not None
+    target.push_manifest("app", tag, theirs)
+    sbom = layout.referrer(subject, listed=not is_member)
+    if is_member:
+        layout.index([sbom], tag)
+    outcomes_now, findings = engine(layout, target).copy()
+    if is_member:
+        assert outcomes_now[f"app:{tag}"] == "referrer_lost"
+    else:
+        assert findings == {("app", "referrer_lost"), ("app", "referrers_copied")}
+    assert target.resolve_manifest("app", tag) == subject["digest"]
+
+
 def listed_elsewhere(layout: LayoutBuilder, *members: dict[str, object]) -> str:
     """The tag of a list of referrers whose subject is not here."""
     tag = referrers_tag(Digest.of(b"not here"))

@@ -42,6 +42,11 @@ def test_only_verified_tags_that_people_write_down_are_replaced() -> None:
     assert (found.old, found.new) == ("/mnt/bucket/Team App:v1", f"r.example/app:v1@{ONE}")
 
 
+def test_a_tag_that_is_made_of_its_own_digest_is_one_that_people_write_down() -> None:
+    (found,) = replacements([result("app", f"sha256-{ONE.encoded}")], "/mnt/bucket/")
+    assert found.new.endswith(f"@{ONE}")
+
+
 def test_an_old_reference_that_two_new_ones_have_is_refused_by_name() -> None:
     both = [result("app", "v1"), replace(result("web", "v1"), target="r.example/web:v1")]
     refuse_shared_names(replacements(both, "s3://bucket"))

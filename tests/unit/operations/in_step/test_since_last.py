@@ -1,5 +1,6 @@
 """What changed is told apart from what can't be seen, and nothing is remembered that did not go well."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +11,14 @@ from tasks.ledger.ledger_memory import LayoutNote
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, StateError
-from tasks.oci.reference import referrers_tag
+from tasks.oci.reference import REF_NAME, referrers_tag
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.since_last import (
     RememberedWork,
     UnchangedWork,
     changes_of,
+    is_as_noted,
     is_unchanged,
     settings_mark,
     tag_changes,
@@ -78,6 +80,16 @@ def test_a_list_of_referrers_that_vanished_is_no_tag_that_the_target_keeps() -> 
     assert [each.message.split(" ")[0] for each in changes_of(inventory(), "app", noted, Selection())] == [
         f"app:{referrers_tag(ONE)}.sig"
     ]
+
+
+def test_an_image_with_its_own_digest_for_a_tag_is_told_of_as_others_are() -> None:
+    tag = referrers_tag(ONE)
+    (found,) = changes_of(inventory(), "app", {tag: ONE}, Selection())
+    assert (found.code, found.message.split(" ")[0]) == ("tag_vanished", f"app:{tag}")
+    entry = {"mediaType": "application/x", "digest": ONE, "size": 3, "annotations": {REF_NAME: tag}}
+    index = json.dumps({"schemaVersion": 2, "manifests": [entry]}).encode()
+    assert not is_as_noted("app", index, {}, Selection())
+    assert is_as_noted("app", index, {tag: ONE}, Selection())
 
 
 def found_besides(*paths: str, code: str = "unreadable_directory") -> list[Finding]:

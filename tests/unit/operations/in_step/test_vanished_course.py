@@ -152,6 +152,12 @@ def test_lists_of_referrers_are_no_tags_of_which_a_part_may_go(world: World) -> 
     assert world.search().brought({"app": "app"}) == 2
 
 
+def test_what_has_its_own_digest_for_a_tag_is_one_of_which_a_part_may_go(world: World) -> None:
+    world.brought("app", referrers_tag(Digest.of(MANIFEST.raw)))
+    assert world.search().brought({"app": "app"}) == 1
+    assert world.deleted() == [("app", "tag_deleted")]
+
+
 def test_a_note_in_the_root_of_the_source_keeps_no_tag_from_going(world: World) -> None:
     world.brought("app", "stays")
     world.brought("gone", "v1")

@@ -49,6 +49,16 @@ def test_of_entries_with_an_empty_name_none_is_kept_back_by_another_that_is_sent
     assert Engine(tmp_path, MemoryTarget()).copy()[0] == {"app:v1": "copied", "app:": "digest_only"}
 
 
+def test_an_index_with_its_own_digest_for_a_tag_lists_platforms_and_no_referrers(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    index = layout.index([layout.image(layers=[name]) for name in (b"arm", b"amd")], listed=False)
+    layout.entry(index, index["digest"].replace(":", "-"))
+    layout.write()
+    inventory = enumerate_repository(LayoutDirectory(tmp_path), "app")
+    assert (inventory.referrers, inventory.strays) == ({}, {})
+    assert {entry.kind for entry in inventory.untagged} == {UntaggedKind.CHILD}
+
+
 @pytest.mark.parametrize("name", ["registry.example/app@{}", ""])
 def test_an_entry_that_is_named_by_its_digest_alone_goes_by_digest_where_that_is_asked_for(
     tmp_path: Path, name: str

@@ -49,6 +49,12 @@ def test_the_members_of_a_list_of_referrers_by_tag_and_what_refers_to_a_signatur
     assert [places(dump, each) for each in (listed, member, signature, of_signature)] == [{ONE}] * 4
 
 
+def test_a_tag_that_is_made_of_its_own_digest_is_as_bare_as_others(dump: LayoutBuilder) -> None:
+    image = dump.image("a.example/one:v1", layers=[b"one"])
+    dump.entry(image, image["digest"].replace(":", "-"))
+    assert places(dump, image) == {ONE, OWN}
+
+
 @pytest.mark.parametrize("annotation", REFERRER_SUBJECT)
 def test_a_list_of_referrers_that_annotations_mark(dump: LayoutBuilder, annotation: str) -> None:
     image = dump.image("a.example/one:v1", layers=[b"one"])

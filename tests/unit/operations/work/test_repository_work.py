@@ -57,6 +57,13 @@ def test_without_referrers_those_that_a_tag_names_stay_behind_and_nothing_else()
     assert units(inventory, CopyPolicy(referrers=False)) == (Unit(IMAGE, ("v1", "v2")),)
 
 
+@pytest.mark.parametrize("content", [IMAGE, REFERRERS])
+def test_what_has_its_own_digest_for_a_tag_is_neither_a_list_of_itself_nor_a_referrer(content: Descriptor) -> None:
+    inventory = tagged((referrers_tag(content.digest), content))
+    for policy in (CopyPolicy(), CopyPolicy(referrers=False)):
+        assert units(inventory, policy) == (Unit(content, (referrers_tag(content.digest),)),)
+
+
 def test_many_tags_of_one_digest_are_several_units_that_hold_each_once() -> None:
     tags = [f"v{number}" for number in range(2 * MOST_TAGS + 1)]
     made = units(tagged(*((tag, IMAGE) for tag in tags)))
