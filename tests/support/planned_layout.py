@@ -79,7 +79,12 @@ def keep_last(count: int, **fields: Any) -> PolicyChoice:
     policy = RepositoryPolicy(
         "trial",
         select_repositories(["**"]),
-        (TagRule(select_tags(["*"]), "*", keep_last=count),),
-        **{"order_by": OrderBy.NAME, "untagged_after": DAY, "orphans_after": DAY, **fields},
+        **{
+            "rules": (TagRule(select_tags(["*"]), "*", keep_last=count),),
+            "order_by": OrderBy.NAME,
+            "untagged_after": DAY,
+            "orphans_after": DAY,
+            **fields,
+        },
     )
     return PolicyChoice(policy, frozenset(), NOW)

@@ -28,8 +28,12 @@ NOTED = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
         ("2026-06-15T00:06:00Z", None),
     ],
 )
-def test_the_writers_note_counts_where_it_can_be_true(note: str | None, expected: float | None) -> None:
-    assert tag_time(OrderBy.CREATED, note, STORED, NOW) == expected
+@pytest.mark.parametrize("order_by", [OrderBy.CREATED, OrderBy.SEMVER, OrderBy.NAME])
+def test_the_writers_note_counts_where_it_can_be_true(
+    order_by: OrderBy, note: str | None, expected: float | None
+) -> None:
+    """Also where names say what is newest: rules ask for ages besides, as `keep_monthly` does."""
+    assert tag_time(order_by, note, STORED, NOW) == expected
 
 
 def test_by_the_manifests_time_the_note_does_not_count() -> None:

@@ -21,6 +21,7 @@ from tasks.operations.cleanup.applying.fresh_view import FreshView, still_wanted
 from tasks.operations.cleanup.deciding.choices import DeleteChoice, PolicyChoice
 from tasks.operations.cleanup.deciding.entry_decisions import EntryDecisions, decide_entries
 from tasks.operations.cleanup.deciding.policy import (
+    Period,
     Referrers,
     RepositoryPolicy,
     TagRule,
@@ -130,8 +131,25 @@ def left(layout: PlannedLayout, **policy: Any) -> list[bool]:
     return [(body.get("annotations", {}).get(REF_NAME), body["digest"]) not in gone for body in layout.entries]
 
 
+def made(layout: PlannedLayout, tag: str, when: str) -> None:
+    """An image for which its writer noted when it was made."""
+    layout.image(tag)
+    layout.entries[-1]["annotations"][CREATED] = when
+    layout.write_index()
+
+
 def bare(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: entry[name] for name in ("mediaType", "digest", "size")}
+
+
+@pytest.mark.parametrize("order_by", [OrderBy.CREATED, OrderBy.SEMVER, OrderBy.NAME])
+def test_in_a_bucket_that_was_copied_periods_are_those_in_which_tags_were_made(order_by: OrderBy) -> None:
+    """All of it is stored on one day."""
+    layout = PlannedLayout()
+    for month in range(1, 5):
+        made(layout, f"nightly-{month}", f"2026-0{month}-15T00:00:00Z")
+    monthly = TagRule(select_tags(["*"]), "*", keep_periods=((Period.MONTHLY, 3),))
+    assert left(layout, order_by=order_by, rules=(monthly,)) == [False, True, True, True]
 
 
 def test_a_tag_with_two_contents_stays_with_both() -> None:
