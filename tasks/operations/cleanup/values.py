@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tasks.oci.errors import SpecError
@@ -215,21 +216,17 @@ class RepositoryPlan:
         """Whether `index.json` is to be written anew."""
         return bool(self.removals or self.additions)
 
-    @property
-    def hides(self) -> bool:
-        """Whether blobs leave their place: into the quarantine, or for good where there is to be none."""
-        return any(blob.action is CleanupAction.QUARANTINE for blob in self.blobs)
-
-    @property
-    def purges(self) -> bool:
-        """Whether something of the quarantine goes for good."""
-        return any(held.action is CleanupAction.PURGE for held in self.quarantined)
+    def does(self, action: CleanupAction) -> bool:
+        """Whether this becomes of any blob, in its place or in the quarantine, or of any leftover."""
+        decided: Iterable[BlobDecision | QuarantineDecision | FileDecision]
+        decided = chain(self.blobs, self.quarantined, self.files)
+        return any(each.action is action for each in decided)
 
     @property
     def takes_something(self) -> bool:
         """Whether applying it takes anything away; marks and what comes back from the quarantine take nothing."""
-        leftovers = any(file.action is CleanupAction.DELETE for file in self.files)
-        return bool(self.removals) or self.drop_layout or self.hides or self.purges or leftovers
+        takes = CleanupAction.QUARANTINE, CleanupAction.PURGE, CleanupAction.DELETE
+        return bool(self.removals) or self.drop_layout or any(map(self.does, takes))
 
 
 @dataclass(slots=True)

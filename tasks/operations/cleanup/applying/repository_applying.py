@@ -53,9 +53,10 @@ def needs_only_writer(plan: RepositoryPlan, timing: Timing, *, is_conditional: b
     That is so where an index can't be written under a condition, and where blobs are deleted without a
     quarantine, from which a blob could come back that a writer was about to name.
     """
-    if plan.hides and timing.mode is QuarantineMode.NONE:
+    hides = plan.does(CleanupAction.QUARANTINE)
+    if hides and timing.mode is QuarantineMode.NONE:
         return True
-    return not is_conditional and (plan.changes_index or plan.drop_layout or plan.hides or plan.purges)
+    return not is_conditional and (plan.changes_index or plan.drop_layout or hides or plan.does(CleanupAction.PURGE))
 
 
 def apply_repository(tools: ApplyTools, plan: RepositoryPlan) -> RepositoryOutcome:
