@@ -23,6 +23,8 @@ INDEX = "index.json"
 BLOBS = "blobs"
 INGEST = "ingest"
 """Where oras-go writes blobs before it renames them."""
+UPLOADS = ".uploads"
+"""Where zot keeps what is uploaded until it is whole; each repository of its own storage has this folder."""
 
 _MANIFESTS = "manifests"
 MAX_INDEX_SIZE = 256 * 1024 * 1024

@@ -112,7 +112,7 @@ def test_repositories_may_have_the_names_of_a_layouts_own_folders(root: Path, op
         assert source.blob(path, Descriptor.from_json(entry)).read()
 
 
-@pytest.mark.parametrize("own", ["blobs/sha256/README", "blobs/notes/README", "ingest/upload/data"])
+@pytest.mark.parametrize("own", ["blobs/sha256/README", "blobs/notes/README", "ingest/upload/data", ".uploads/data"])
 def test_what_else_lies_in_a_layouts_own_folders_is_no_finding(
     layout: LayoutBuilder, own: str, open_source: OpenSource
 ) -> None:

@@ -227,6 +227,21 @@ def test_default_settings_change_what_the_check_says_they_would(
     assert len(left) == len(json.loads(before)["manifests"]) - 1
 
 
+def test_of_a_zots_own_storage_what_it_keeps_for_uploads_looks_like_no_mount_that_is_gone(
+    tree: Path, tmp_path: Path, layoutlift: Layoutlift, serve: Callable[..., ZotInPlace]
+) -> None:
+    write_good_tree(tree)
+    storage = tmp_path / "storage"
+    safe = configuration(layoutlift, tree)
+    writable = {each: safe["http"][each] for each in safe["http"] if each != "accessControl"}
+    zot = serve({**safe, "storage": {"rootDirectory": str(storage)}, "http": writable})
+    layoutlift.migrate(tree, zot.host)
+    zot.stop()
+    assert (storage / "team" / ".uploads").is_dir()
+    ended = layoutlift("check", storage, "--report", layoutlift.home / "report.json")
+    assert {(finding["path"], finding["code"]) for finding in ended.report["findings"]} == {(".", "not_a_layout")}
+
+
 def test_a_layout_that_is_the_storage_itself_is_not_served(tree: Path, layoutlift: Layoutlift) -> None:
     layout = LayoutBuilder(tree)
     layout.image("v1")

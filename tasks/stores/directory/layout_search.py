@@ -51,7 +51,11 @@ class Place(Enum):
         return Place.OUTSIDE if self is Place.OUTSIDE else Place.INSIDE
 
 
-_PLACES_IN_LAYOUT = {image_layout.BLOBS: Place.BLOBS, image_layout.INGEST: Place.INSIDE}
+_PLACES_IN_LAYOUT = {
+    image_layout.BLOBS: Place.BLOBS,
+    image_layout.INGEST: Place.INSIDE,
+    image_layout.UPLOADS: Place.INSIDE,
+}
 
 
 class _Folders:

@@ -13,7 +13,7 @@ from tasks.ports import Finding
 from tasks.stores.bucket.bucket_search import KeySearch
 from tasks.stores.directory.layout_search import find_layouts
 
-NAMES = ["a", "b b", "été", "-", "a.b", "blobs", "ingest", "sha256", "oci-layout", "index.json", "日本"]
+NAMES = ["a", "b b", "été", "-", "a.b", "blobs", "ingest", ".uploads", "sha256", "oci-layout", "index.json", "日本"]
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5)
 
 
