@@ -35,14 +35,13 @@ def credible_time(when: float | None, now: float) -> float | None:
     return when
 
 
-def tag_time(order_by: OrderBy, created: str | None, modified: float | None, now: float) -> float | None:
+def tag_time(order_by: OrderBy, noted: float | None, modified: float | None, now: float) -> float | None:
     """When a tag was made, None where that is not known; then it is kept.
 
     The writer's note counts, also where names say what is newest; the blob's time only where it was asked for, or
     where there is no note or one of a build that does not say. A note of the future makes the age unknown: nothing
     is guessed from a wrong clock.
     """
-    noted = None if created is None else noted_time(created)
     if order_by is not OrderBy.MANIFEST_MODIFIED and noted is not None:
         return credible_time(noted, now)
     return credible_time(modified, now)

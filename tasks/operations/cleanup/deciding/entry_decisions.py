@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.choosing.ages import tag_time
+from tasks.operations.choosing.ages import noted_time, tag_time
 from tasks.operations.choosing.tag_order import DatedTag
 from tasks.operations.cleanup.deciding.retention import Verdict
 from tasks.operations.cleanup.records.strays import Belonging, subject_in_manifest
@@ -169,10 +169,13 @@ class _Deciding:
 
         Of several entries with the same content the newest counts, and none if the time of one is not known.
         """
+        noted = self._noted()
         found: dict[str | None, dict[str, DatedTag]] = {}
         for entry in self.view.entries:
             if entry.tag is not None and entry.refers_to is None and not entry.is_ambiguous:
-                when = tag_time(self.choice.order_by, entry.created, self._modified(entry), self.now)
+                made = _time_of(entry)
+                known = noted.get(entry.digest) if made is None else made
+                when = tag_time(self.choice.order_by, known, self._modified(entry), self.now)
                 tags = found.setdefault(entry.repository, {})
                 other = tags.get(entry.tag)
                 if other is not None:
@@ -180,6 +183,18 @@ class _Deciding:
                 tags[entry.tag] = DatedTag(entry.tag, entry.digest, when)
         return found
 
+    def _noted(self) -> Mapping[Digest, float]:
+        """The newest time that any entry has of its manifest: of `v1,latest` that are pushed together, one has it."""
+        found: dict[Digest, float] = {}
+        for entry in self.view.entries:
+            if (made := _time_of(entry)) is not None:
+                found[entry.digest] = max(made, found.get(entry.digest, made))
+        return found
+
     def _modified(self, entry: Entry) -> float | None:
         file = self.view.blobs.get(entry.digest)
         return None if file is None else file.modified
+
+
+def _time_of(entry: Entry) -> float | None:
+    return None if entry.created is None else noted_time(entry.created)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.operations.choosing.ages import tag_time
+from tasks.operations.choosing.ages import noted_time, tag_time
 from tasks.operations.choosing.tag_order import OrderBy
 
 NOW = datetime(2026, 6, 15, tzinfo=UTC).timestamp()
@@ -33,11 +33,11 @@ def test_the_writers_note_counts_where_it_can_be_true(
     order_by: OrderBy, note: str | None, expected: float | None
 ) -> None:
     """Also where names say what is newest: rules ask for ages besides, as `keep_monthly` does."""
-    assert tag_time(order_by, note, STORED, NOW) == expected
+    assert tag_time(order_by, None if note is None else noted_time(note), STORED, NOW) == expected
 
 
 def test_by_the_manifests_time_the_note_does_not_count() -> None:
-    assert tag_time(OrderBy.MANIFEST_MODIFIED, "2025-01-01T00:00:00Z", STORED, NOW) == STORED
+    assert tag_time(OrderBy.MANIFEST_MODIFIED, NOTED, STORED, NOW) == STORED
 
 
 @pytest.mark.parametrize("stored", [None, 0.0, NOW + 3600])

@@ -108,7 +108,8 @@ def noted(*times: str | None) -> list[str | None]:
 def test_of_entries_with_the_same_content_the_newest_says_how_old_a_tag_is() -> None:
     old, new = "2020-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00"
     assert noted(old, new) == noted(new, old) == [new]
-    assert noted(new, None) == noted(None, new) == [None]
+    assert noted(new, None) == noted(None, new) == [new]
+    assert noted(new, "2099-01-01T00:00:00Z") == noted("2099-01-01T00:00:00Z", None) == [None]
 
 
 def test_who_names_a_part_of_an_index_takes_nothing_from_it_unless_it_has_a_tag_of_its_own() -> None:
@@ -150,6 +151,19 @@ def test_in_a_bucket_that_was_copied_periods_are_those_in_which_tags_were_made(o
         made(layout, f"nightly-{month}", f"2026-0{month}-15T00:00:00Z")
     monthly = TagRule(select_tags(["*"]), "*", keep_periods=((Period.MONTHLY, 3),))
     assert left(layout, order_by=order_by, rules=(monthly,)) == [False, True, True, True]
+
+
+@pytest.mark.parametrize("note", [None, "1970-01-01T00:00:00Z", "yesterday"])
+def test_what_one_tag_has_noted_of_a_manifest_goes_for_its_other_tags(note: str | None) -> None:
+    """Of `v1,latest` that are pushed together, one has the time; the other counted as of the day of a copy."""
+    layout = PlannedLayout()
+    for number in range(1, 4):
+        made(layout, f"v{number}", f"2024-0{number}-01T00:00:00Z")
+        layout.entries.append({**layout.entries[-1], "annotations": {REF_NAME: f"alias-{number}"}})
+        if note is not None:
+            layout.entries[-1]["annotations"][CREATED] = note
+    made(layout, "newest", "2026-11-20T00:00:00Z")
+    assert left(layout, order_by=OrderBy.CREATED, rules=keep_last(3).policy.rules) == [False] * 4 + [True] * 3
 
 
 def test_a_tag_with_two_contents_stays_with_both() -> None:
