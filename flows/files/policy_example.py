@@ -44,7 +44,7 @@ policies:
 # What no rule takes away.
 protect:
   tags: [latest, stable]              # these two, where nothing else is named
-  digests: []
+  digests: []                         # also of a part: a platform's manifest, or an image's config
   digest_files: []                    # text or JSON; every digest in it counts, such as a list of what is deployed
 
 # Content that nothing names waits: from the first time that a cleanup saw it unnamed until it is moved away.

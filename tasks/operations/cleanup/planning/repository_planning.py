@@ -159,7 +159,7 @@ class _RepositoryPlanning:
         tools = self.tools
         now, protected = tools.rules.now, tools.protected & view.blobs.keys()
         since = stray_since(tools.files, view, graph, now)
-        forced: dict[Entry, str] = {}
+        forced = dict(_needing(tools.protected, view, graph))
         while True:
             decided = decide_entries(view, graph, self.choice, now, forced=forced, stray_since=since, roots=protected)
             if tools.gate is None:
@@ -220,6 +220,14 @@ class _RepositoryPlanning:
             *(Finding(self.path, Problem.LOST_MANIFEST, f"{each}: {_LOST_MESSAGE}") for each in digests),
             *damaged,
         ]
+
+
+def _needing(protected: frozenset[Digest], view: LayoutView, graph: Graph) -> Iterator[tuple[Entry, str]]:
+    """The entries that need something protected: a list of what is deployed names platforms, or configs."""
+    needing = graph.leading_to({digest: digest for digest in protected}, view.blobs) if protected else {}
+    for entry in view.entries:
+        if entry.digest in needing and entry.digest not in protected:
+            yield entry, f"{needing[entry.digest]} is protected, which it needs"
 
 
 def _tag_decisions(view: LayoutView, decided: EntryDecisions) -> Iterator[TagDecision]:

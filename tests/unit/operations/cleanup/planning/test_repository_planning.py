@@ -19,7 +19,7 @@ from tasks.operations.cleanup.deciding.policy import select_tags
 from tasks.operations.cleanup.records.journal import Journal, Record, Step
 from tasks.operations.cleanup.records.marks import Mark, write_marks
 from tasks.operations.cleanup.values import CleanupAction, FileKind, Timing
-from tests.support.cleanup_world import GRACE, HOLD, Push, World, blob_path, image, keep_policy
+from tests.support.cleanup_world import GRACE, HOLD, INDEX, Push, World, blob_path, image, keep_policy
 from tests.support.memory_stores import MemorySource
 from tests.support.planned_layout import APP, DAY, MANIFEST, NOW, REF_NAME, PlannedLayout, keep_last
 
@@ -153,6 +153,24 @@ def test_a_protected_digest_stays_with_all_that_it_needs() -> None:
     assert fate(layout.plan(), old) is CleanupAction.QUARANTINE
     layout.protected = frozenset({Digest(old["digest"])})
     plan = layout.plan()
+    assert {blob.action for blob in plan.blobs} == {CleanupAction.KEEP}
+
+
+@pytest.mark.parametrize("part", ["manifests", "config", "layers"])
+def test_an_image_stays_of_which_a_part_is_protected(part: str) -> None:
+    """As lists of what is deployed have it: the manifest of a platform, or the config as the image's id."""
+    layout = PlannedLayout()
+    child = layout.image(None, "child", config=layout.blob(b'{"id": 1}'))
+    body: dict[str, Any] = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [child]}
+    layout.entries = [{**layout.blob(json.dumps(body).encode(), INDEX), "annotations": {REF_NAME: "v1"}}]
+    layout.image("v2")
+    assert fates(layout.plan())["v1"] is CleanupAction.DELETE
+    body |= json.loads(layout.files.contents()[layout.place(child["digest"])])
+    wanted = Digest((body[part] if part == "config" else body[part][0])["digest"])
+    layout.protected = frozenset({wanted})
+    plan = layout.plan()
+    assert fates(plan) == {"v1": CleanupAction.KEEP, "v2": CleanupAction.KEEP}
+    assert {tag.reason for tag in plan.tags if tag.tag == "v1"} == {f"{wanted} is protected, which it needs"}
     assert {blob.action for blob in plan.blobs} == {CleanupAction.KEEP}
 
 
