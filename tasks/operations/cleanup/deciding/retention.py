@@ -163,12 +163,13 @@ def _newest_versions(members: Iterable[DatedTag], count: int, per: Per) -> Itera
 def _newest_of_lines(
     versions: Iterable[tuple[Key, str]], what: str, count: int, per: Per
 ) -> Iterator[tuple[str, str]]:
-    lines: dict[tuple[int, ...], int] = {}
+    """A version under two names, as `1.4.0` and `v1.4.0`, takes one place."""
+    lines: dict[tuple[int, ...], set[Key]] = {}
     for version, name in sorted(versions, reverse=True):
-        line = _LINES[per](version)
-        lines[line] = lines.get(line, 0) + 1
-        if lines[line] <= count:
-            yield name, f"{lines[line]} of the {count} newest {what}" + ("" if per is Per.ALL else f" of its {per}")
+        line = lines.setdefault(_LINES[per](version), set())
+        line.add(version)
+        if len(line) <= count:
+            yield name, f"{len(line)} of the {count} newest {what}" + ("" if per is Per.ALL else f" of its {per}")
 
 
 def human_duration(seconds: float) -> str:

@@ -116,6 +116,14 @@ def test_the_newest_versions_of_each_line_stay(per: Per, expected: set[str]) -> 
     assert kept(map(tag, names), policy(rule(keep_newest_semver=1, per=per))) == expected
 
 
+def test_two_names_of_one_version_take_one_place() -> None:
+    """As builds push `1.3.0` and `v1.3.0` at once."""
+    names = [f"{v}1.{minor}.{patch}" for minor, patch in ((2, 0), (2, 1), (3, 0)) for v in ("", "v")]
+    assert kept(map(tag, names), policy(rule(keep_newest_semver=2))) == {*names} - {"1.2.0", "v1.2.0"}
+    per_minor = kept(map(tag, names), policy(rule(keep_newest_semver=1, per=Per.MINOR)))
+    assert per_minor == {"1.3.0", "v1.3.0", "1.2.1", "v1.2.1"}
+
+
 def test_a_prerelease_takes_no_place_of_a_release() -> None:
     """Nor does what looks like one, as `1.9.0-alpine` does."""
     names = ["1.8.0", "1.9.0", "1.9.0-alpine", "2.0.0-rc.1", "2.0.0-rc.2"]
