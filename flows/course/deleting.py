@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flows.course.cleanup_planning import ShowPlan
     from flows.forms.cleanup_parameters import DeleteParameters, RecoverParameters
     from tasks.cleanup_plans import CleanupOptions, Planner
-    from tasks.operations.cleanup.values import RepositoryPlan
+    from tasks.operations.cleanup.values import RepositoryPlan, TagDecision
     from tasks.stop import Stop
 
     Plans = Generator[RepositoryPlan, None, None]
@@ -58,7 +58,7 @@ class Named:
 
     def may_be_in(self, plan: RepositoryPlan) -> bool:
         """Whether the repository has what is named, as far as it can be told."""
-        return bool(plan.refused or plan.removals) or any(tag.tag == self.tag for tag in plan.tags)
+        return bool(plan.refused or plan.removals) or any(map(self._is_meant, plan.tags))
 
     def check_found(self, plan: RepositoryPlan) -> None:
         """Pass where the repository has what is named.
@@ -72,7 +72,7 @@ class Named:
         if plan.refused or plan.removals or is_all:
             return
         for tag in plan.tags:
-            if tag.tag == self.tag or tag.digest == self.digest:
+            if self._is_meant(tag) or tag.digest == self.digest:
                 raise RefusedError(f"{self.repository}:{tag.tag} stays: {tag.reason}")
         for blob in plan.blobs:
             if blob.digest == self.digest:
@@ -84,6 +84,9 @@ class Named:
                     f"{self.repository}@{blob.digest} is no entry of the index, and stays: {blob.reason}"
                 )
         raise ConfigurationError(f"{self.repository!r} has nothing named {self.tag or self.digest}")
+
+    def _is_meant(self, tag: TagDecision) -> bool:
+        return self.tag is not None and self.tag in {tag.tag, tag.meant}
 
     def _check_one(self, plan: RepositoryPlan) -> None:
         """A tag may be of several images, of which who names it knows one."""

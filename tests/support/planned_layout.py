@@ -4,6 +4,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from tasks.oci.reference import IMAGE_NAME
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
 from tasks.operations.cleanup.deciding.choices import Choice, PolicyChoice
@@ -52,6 +53,15 @@ class PlannedLayout:
         body = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers, **fields}
         image = self.blob(json.dumps(body).encode(), MANIFEST)
         self.entries.append(image if tag is None else {**image, "annotations": {REF_NAME: tag}})
+        self.write_index()
+        return image
+
+    def pinned(self, tag: str) -> Json:
+        """Store an image, and name it as containerd does where its reference has a digest besides."""
+        image = self.image(None, f"pinned {tag}")
+        pinned = f"{tag}@{image['digest']}"
+        notes = {REF_NAME: pinned, IMAGE_NAME: f"docker.io/team/app:{pinned}"}
+        self.entries[-1] = {**image, "annotations": notes}
         self.write_index()
         return image
 

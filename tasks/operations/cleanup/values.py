@@ -11,7 +11,8 @@ from enum import StrEnum
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import SpecError
+from tasks.oci.errors import InvalidReferenceError, SpecError
+from tasks.oci.reference import tag_of_ref_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,12 +114,26 @@ class PlanHeader:
 
 @dataclass(frozen=True, slots=True)
 class TagDecision:
-    """One tag, as its `ref.name` has it; `action` is KEEP, DELETE or ADD."""
+    """One tag, as its `ref.name` has it; `action` is KEEP, DELETE or ADD.
+
+    `means` is the tag that it means, where only other annotations tell that.
+    """
 
     tag: str
     digest: Digest
     action: CleanupAction
     reason: str
+    means: str | None = None
+
+    @property
+    def meant(self) -> str | None:
+        """The tag that it means, None where it means none."""
+        if self.means is not None:
+            return self.means
+        try:
+            return tag_of_ref_name(self.tag)
+        except InvalidReferenceError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

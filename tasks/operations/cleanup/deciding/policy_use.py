@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.errors import InvalidReferenceError
-from tasks.oci.reference import tag_of_ref_name
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.cleanup.deciding.policy import PROTECTED_ANYWAY, select_tags
 from tasks.ports import Finding
@@ -117,6 +114,4 @@ def _as_written(pattern: str) -> str:
 
 def _tags(plan: RepositoryPlan) -> Iterator[str]:
     """The tags of a repository as rules see them."""
-    for decision in plan.tags:
-        with suppress(InvalidReferenceError):
-            yield tag_of_ref_name(decision.tag)
+    return (decision.meant for decision in plan.tags if decision.meant is not None)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidLayoutError
+from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError
 from tasks.oci.image_layout import INDEX, decode_index, parse_index
 from tasks.oci.json_stream import iter_list, iter_places
-from tasks.oci.reference import IMAGE_NAME, REF_NAME
+from tasks.oci.reference import IMAGE_NAME, REF_NAME, is_tag, tag_of_annotations
 from tasks.operations.cleanup.values import IndexEntry
 
 if TYPE_CHECKING:
@@ -176,11 +176,11 @@ class _NamedTags:
 
     def add(self, entry: IndexEntry) -> None:
         if entry.tag is not None:
-            self._digests.setdefault(entry.tag, {})[_image_name(entry)] = entry.descriptor.digest
+            self._digests.setdefault(_meant(entry), {})[_image_name(entry)] = entry.descriptor.digest
 
     def give_to_another(self, entry: IndexEntry) -> bool:
         """Whether the tag of an entry has another digest; as that of an image of another name it does not count."""
-        name, digests = _image_name(entry), self._digests.get(entry.tag or "", {})
+        name, digests = _image_name(entry), self._digests.get(_meant(entry), {})
         return any(
             digest != entry.descriptor.digest
             for other, digest in digests.items()
@@ -188,8 +188,21 @@ class _NamedTags:
         )
 
 
+def _meant(entry: IndexEntry) -> str:
+    """The tag of an entry, without a digest behind it, but with a name before it, by which several images have it."""
+    written = entry.tag or ""
+    if not is_tag(written.partition("@")[0]):
+        return written
+    try:
+        return tag_of_annotations(entry.descriptor.annotations)
+    except InvalidReferenceError:
+        return written
+
+
 def _image_name(entry: IndexEntry) -> str | None:
-    return entry.descriptor.annotations.get(IMAGE_NAME)
+    """The name beside the tag, without a digest behind it."""
+    name = entry.descriptor.annotations.get(IMAGE_NAME)
+    return None if name is None else name.partition("@")[0]
 
 
 def _key(body: dict[str, Any]) -> str:

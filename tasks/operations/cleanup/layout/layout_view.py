@@ -32,7 +32,7 @@ from tasks.oci.reference import (
     referrers_tag_of,
     repository_of_annotations,
     repository_of_reference,
-    tag_of_ref_name,
+    tag_of_annotations,
 )
 from tasks.operations.choosing.noted_times import CREATED
 from tasks.operations.source.writers_notes import first_of, saved_signatures
@@ -176,16 +176,16 @@ def _shortened(digests: Iterable[Digest]) -> Mapping[str, Digest]:
 
 def _entry(path: str, found: Descriptor, shortened: Mapping[str, Digest], signed: Digest | None) -> Entry:
     ref_name = found.annotations.get(REF_NAME)
-    tag = None if ref_name is None else _tag(ref_name)
+    tag = None if ref_name is None else _tag(found.annotations)
     subjects = (shortened.get(tag or ""), _refers_to(found, tag), signed)
     refers_to = next((each for each in subjects if each not in {None, found.digest}), None)
     repository = repository_of_annotations(found.annotations)
     return Entry(ref_name, tag, found, refers_to, repository=None if repository == path else repository)
 
 
-def _tag(ref_name: str) -> str | None:
+def _tag(annotations: Mapping[str, str]) -> str | None:
     try:
-        return tag_of_ref_name(ref_name)
+        return tag_of_annotations(annotations)
     except InvalidReferenceError:
         return None
 
@@ -218,7 +218,8 @@ def _named(entry: Entry) -> tuple[str | None, str] | None:
     """What a tag belongs to, where a name stands before it, and the tag; None for an entry that has none."""
     if entry.tag is None or entry.ref_name is None:
         return None
-    return entry.repository if repository_of_reference(entry.ref_name) else None, entry.tag
+    is_before = repository_of_reference(entry.ref_name) and _tag({REF_NAME: entry.ref_name}) is not None
+    return entry.repository if is_before else None, entry.tag
 
 
 def several_images(view: LayoutView) -> Iterator[Finding]:

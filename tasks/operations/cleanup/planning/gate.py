@@ -6,14 +6,13 @@ holds it: its error ends the work on that repository.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import ContentNotFoundError, DamagedAtTargetError, InvalidReferenceError, TargetLacksError
-from tasks.oci.reference import map_repository, referrers_tag_of, tag_of_ref_name
+from tasks.oci.errors import ContentNotFoundError, DamagedAtTargetError, TargetLacksError
+from tasks.oci.reference import map_repository, referrers_tag_of
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.values import CleanupAction
 
@@ -149,6 +148,5 @@ def _only_lists(node: Node) -> bool:
 def _tags_that_go(plan: RepositoryPlan) -> Iterator[NamedDigest]:
     """Each with its digest; what registries take no such tag for is nowhere under it, and its content decides."""
     for decision in plan.tags:
-        if decision.action is CleanupAction.DELETE:
-            with suppress(InvalidReferenceError):
-                yield tag_of_ref_name(decision.tag), decision.digest
+        if decision.action is CleanupAction.DELETE and decision.meant is not None:
+            yield decision.meant, decision.digest

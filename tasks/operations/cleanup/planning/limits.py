@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.oci.errors import InvalidReferenceError
-from tasks.oci.reference import is_own_name, is_referrers_tag, tag_of_ref_name
+from tasks.oci.reference import is_own_name, is_referrers_tag
 from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanTotals, totals_of
 from tasks.operations.reports.counts import counted, percentage
 
@@ -34,10 +33,7 @@ def _bytes_taken(plan: RepositoryPlan) -> int:
 
 def _is_of_referrers(decision: TagDecision) -> bool:
     """Whether a name in the index is a tag of referrers, also where a repository's name is before it."""
-    try:
-        tag = tag_of_ref_name(decision.tag)
-    except InvalidReferenceError:
-        tag = decision.tag
+    tag = decision.meant or decision.tag
     return is_referrers_tag(tag) and not is_own_name(tag, decision.digest)
 
 

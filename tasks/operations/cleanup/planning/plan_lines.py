@@ -52,6 +52,7 @@ def repository_json(plan: RepositoryPlan) -> dict[str, Any]:
     body = asdict(replace(plan, removals=(), additions=()))
     body["removals"] = [_entry_json(entry) for entry in plan.removals]
     body["additions"] = [_entry_json(entry) for entry in plan.additions]
+    body["tags"] = [{name: value for name, value in tag.items() if value is not None} for tag in body["tags"]]
     return {name: value for name, value in body.items() if value or name in {"path", "etag"}}
 
 

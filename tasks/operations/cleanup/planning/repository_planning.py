@@ -6,7 +6,7 @@ there is would delete what the other half needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
@@ -234,7 +234,8 @@ def _tag_decisions(view: LayoutView, decided: EntryDecisions) -> Iterator[TagDec
     for entry, verdict in zip(view.entries, decided.verdicts, strict=True):
         if entry.ref_name is not None:
             action = CleanupAction.KEEP if verdict.keep else CleanupAction.DELETE
-            yield TagDecision(entry.ref_name, entry.digest, action, verdict.reason)
+            decision = TagDecision(entry.ref_name, entry.digest, action, verdict.reason)
+            yield decision if decision.meant == entry.tag else replace(decision, means=entry.tag)
 
 
 def _removals(view: LayoutView, decided: EntryDecisions) -> Iterator[IndexEntry]:

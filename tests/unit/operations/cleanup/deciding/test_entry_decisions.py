@@ -218,6 +218,19 @@ def test_one_name_of_all_tags_is_no_matter_wherever_they_come_from() -> None:
     assert layout.plan().findings == ()
 
 
+def test_a_tag_with_a_digest_behind_it_is_one() -> None:
+    """As containerd writes an image that was pulled by both."""
+    layout = PlannedLayout()
+    for tag in ("1", "2"):
+        layout.pinned(tag)
+    first = layout.entries[0]["annotations"][REF_NAME]
+    assert left(layout) == [False, True]
+    assert [entry.tag for entry in layout.plan(DeleteChoice(tag="1")).removals] == [first]
+    assert left(layout, protected_tags=select_tags(["1"])) == [True, True]
+    layout.image("1", "moved")
+    assert left(layout) == [True, True, True], "nobody can say which of both is right"
+
+
 def test_an_entry_under_what_is_no_tag_stays() -> None:
     layout = PlannedLayout()
     layout.image("no tag!", "other")

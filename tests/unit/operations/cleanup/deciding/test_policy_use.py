@@ -119,6 +119,13 @@ def test_what_protects_nothing_is_named(policy: Policy, messages: list[str]) -> 
     assert [finding.message for finding in use.findings()] == messages
 
 
+def test_a_tag_with_a_digest_behind_it_fits_as_it_is_meant() -> None:
+    digest = Digest.of(b"pinned")
+    pinned = TagDecision(f"1.25@{digest}", digest, CleanupAction.KEEP, "", "1.25")
+    plans = {"team/app": RepositoryPlan("team/app", "", (pinned,))}
+    assert unused([about("app", "team/app", "1.25")], plans) == []
+
+
 def test_a_rule_that_keeps_nothing_leaves_no_tag_that_fits() -> None:
     nothing = RepositoryPolicy("all", select_repositories(["**"]), (TagRule(select_tags(["pr-*"]), "pr-*"),))
     assert unused([nothing], {}) == []

@@ -112,6 +112,21 @@ def test_a_tag_of_another_image_is_no_other_content_of_a_tag() -> None:
     assert edit_index(bare, [], [one]).taken == (read_entry(one),), "a writer who knows no names has moved the tag"
 
 
+def pinned(number: int, name: str) -> dict[str, Any]:
+    """An entry as containerd writes it where the reference of the image has a digest besides."""
+    tag = f"1.25@{entry(number)['digest']}"
+    notes = {REF_NAME: tag, "io.containerd.image.name": f"docker.io/{name}:{tag}"}
+    return {**entry(number), "annotations": notes}
+
+
+def test_a_tag_with_a_digest_behind_it_is_given_to_no_other_content() -> None:
+    raw = json.dumps({"schemaVersion": 2, "manifests": [pinned(1, "one")]}).encode()
+    for body, is_taken in ((entry(2, "1.25"), True), (pinned(2, "one"), True), (pinned(2, "two"), False)):
+        assert edit_index(raw, [], [body]).taken == ((read_entry(body),) if is_taken else ())
+    other = json.dumps({"schemaVersion": 2, "manifests": [entry(2, "1.25")]}).encode()
+    assert edit_index(other, [], [pinned(1, "one")]).taken == (read_entry(pinned(1, "one")),)
+
+
 def test_entries_that_differ_by_their_annotations_come_back_all_and_once() -> None:
     one, two = ({**entry(1), "annotations": {REF_NAME: "v1", "name": name}} for name in ("one", "two"))
     raw = json.dumps({"schemaVersion": 2, "manifests": [one, two, entry(2)]}).encode()

@@ -278,6 +278,22 @@ def test_a_tag_inside_a_whole_reference_is_asked_for_by_its_own_name(
         gate.require_plan(MemorySource(layout.files.contents()), plan)
 
 
+def test_a_tag_with_a_digest_behind_it_is_asked_for_by_itself() -> None:
+    layout = PlannedLayout()
+    image = layout.pinned("1.25")
+    layout.image("v2")
+    target = HoldingTarget(layout)
+    layout.gate = Gate(target, TargetAddress("registry.example", "mirror"), "app", map)
+    assert layout.plan().removals == ()
+    target.tags["1.25"] = image["digest"]
+    plan = layout.plan()
+    assert [entry.tag for entry in plan.removals] == [f"1.25@{image['digest']}"]
+    require(layout, plan)
+    del target.tags["1.25"]
+    with pytest.raises(TargetLacksError, match=r"1\.25: the target does not have it"):
+        require(layout, plan)
+
+
 def test_of_two_images_with_one_tag_only_that_goes_which_the_target_has_under_it(
     layout: PlannedLayout, target: HoldingTarget
 ) -> None:

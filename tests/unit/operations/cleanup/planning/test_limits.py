@@ -87,6 +87,13 @@ def test_tags_of_referrers_are_limited_like_others() -> None:
     assert line.startswith("a: 100 %")
 
 
+def test_a_tag_of_referrers_with_a_digest_behind_it_is_one_of_referrers() -> None:
+    tag = f"sha256-{Digest.of(b'image').encoded}.sig"
+    signature = TagDecision(f"{tag}@{DIGEST}", DIGEST, CleanupAction.KEEP, "", tag)
+    [line] = beyond({"min_tags_left": 1}, RepositoryPlan("a", "", (*plan("a", 0, 3).tags, signature)))
+    assert line == "a: 0 tags are left, min_tags_left is 1"
+
+
 def test_an_image_with_its_own_digest_for_a_tag_counts_as_one_that_people_know() -> None:
     image = TagDecision(f"sha256-{DIGEST.encoded}", DIGEST, CleanupAction.DELETE, "")
     kept = BlobDecision(DIGEST, 1, 1.0, "e", CleanupAction.KEEP, "")

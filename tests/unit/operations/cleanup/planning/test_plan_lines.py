@@ -63,7 +63,7 @@ _plans = st.builds(
     RepositoryPlan,
     path=_texts,
     etag=_texts,
-    tags=_some(st.builds(TagDecision, _texts, _digests, _actions, _texts)),
+    tags=_some(st.builds(TagDecision, _texts, _digests, _actions, _texts, st.none() | _texts)),
     removals=_entries,
     additions=_entries,
     blobs=_some(_blobs),

@@ -93,6 +93,12 @@ def test_what_was_lost_gets_the_name_that_it_says_or_one_of_its_digest(layout: L
     assert layout.named() == {("v1", wanted["digest"]), *map(made_up, others)}
 
 
+def test_a_tag_with_a_digest_behind_it_is_not_free(layout: Lost) -> None:
+    layout.pinned("1.25")
+    lost = layout.lost_image("a", annotations={REF_NAME: "1.25"})
+    assert layout.named() == {made_up(lost)}
+
+
 def test_what_an_earlier_index_has_gets_its_tags_back_where_they_are_free(layout: Lost) -> None:
     lost, moved, unknown = layout.lost_image("a"), layout.lost_image("b"), layout.lost_image("c")
     layout.before = [{}, {"v1": lost, "latest": lost}, {"v1": moved, "stays": moved}]
