@@ -107,6 +107,8 @@ def _annotations(value: dict[str, Any]) -> Mapping[str, str]:
     annotations = value.get("annotations")
     if not annotations:
         return NO_ANNOTATIONS
-    if not isinstance(annotations, dict) or not all(isinstance(v, str) for v in annotations.values()):
+    if not isinstance(annotations, dict) or not all(isinstance(v, str | None) for v in annotations.values()):
         raise InvalidDescriptorError("annotations must be an object of text values")
+    if None in annotations.values():  # to clients in Go, empty
+        return {name: text for name, text in annotations.items() if text is not None}
     return annotations

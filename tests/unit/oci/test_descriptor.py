@@ -60,10 +60,17 @@ def test_an_artifact_type_is_text(artifact_type: object) -> None:
         Descriptor.from_json({**GOOD, "artifactType": artifact_type})
 
 
-@pytest.mark.parametrize("annotations", [["a"], {"a": 1}, {"a": None}, {"a": "b", "c": 1}, "a"], ids=repr)
+@pytest.mark.parametrize("annotations", [["a"], {"a": 1}, {"a": ["b"]}, {"a": "b", "c": 1}, "a"], ids=repr)
 def test_annotations_are_text_by_name(annotations: object) -> None:
     with pytest.raises(InvalidDescriptorError, match="annotations"):
         Descriptor.from_json({**GOOD, "annotations": annotations})
+
+
+def test_an_annotation_that_is_null_is_none() -> None:
+    """Clients in Go read it as empty, and take all else."""
+    read = Descriptor.from_json({**GOOD, "annotations": {"a": None, "b": "c"}})
+    assert read.annotations == {"b": "c"}
+    assert Descriptor.from_json({**GOOD, "annotations": {"a": None}}).to_json() == GOOD
 
 
 @pytest.mark.parametrize("name", ["Digest", "SIZE", "mediatype", "Annotations", "dige\u017ft"])
