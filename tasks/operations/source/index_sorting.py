@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -131,7 +132,7 @@ class _Sorting:
         for tag, named in self.ambiguous.items():
             del self.tags[tag]
             self.unnamed |= {each.digest: each for each in named}
-            message = f"entries of index.json give the tag {tag} different content: {first_of(named.values())}"
+            message = f"entries of index.json give the tag {tag} different content: {first_of(_told_apart(named))}"
             self._refuse(RefusedEntry(tag, None, None, Problem.TAG_COLLISION, message))
 
     def _leave_out_other_content(self) -> None:
@@ -141,3 +142,12 @@ class _Sorting:
                 del self.untagged[each.digest]
                 message = f"{each.digest}, without a tag, is of the type {each.media_type}: no manifest, so it stays"
                 self.findings.append(Finding(self.path, Remark.NOT_A_MANIFEST, message))
+
+
+def _told_apart(named: Mapping[Descriptor, str]) -> list[str]:
+    """Contents of one tag as they are shown; with all that an entry says of it, where several are of one digest."""
+    counts = Counter(each.digest for each in named)
+    return [
+        f"{text} of {each.size} bytes as {each.media_type}" if counts[each.digest] > 1 else text
+        for each, text in named.items()
+    ]

@@ -11,7 +11,7 @@ from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.planning import CopyPolicy, Untagged, plan_untagged
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.engine import Engine
-from tests.support.layouts import LayoutBuilder
+from tests.support.layouts import DOCKER_MANIFEST, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
 
 IMAGE_NAME = "io.containerd.image.name"
@@ -142,6 +142,22 @@ def test_of_a_thousand_contents_of_one_tag_the_first_are_named(tmp_path: Path, c
     (refused,) = enumerate_repository(LayoutDirectory(tmp_path), "app").refused
     assert refused.message.count("sha256:") == 3
     assert refused.message.endswith(f"(a.example/app2:latest){more}")
+
+
+def test_one_digest_that_a_tag_has_twice_is_told_with_what_differs(tmp_path: Path) -> None:
+    layout = LayoutBuilder(tmp_path / "app")
+    image = layout.image("v1", layers=[b"layer"])
+    layout.entry({**image, "mediaType": DOCKER_MANIFEST}, "v1")
+    layout.image("v1", layers=[b"other"])
+    layout.write()
+    (refused,) = enumerate_repository(LayoutDirectory(tmp_path), "app").refused
+    size = f"of {image['size']} bytes as application/vnd."
+    one, two, other = refused.message.partition("different content: ")[2].split(", ")
+    assert (one, two) == (
+        f"{image['digest']} {size}oci.image.manifest.v1+json",
+        f"{image['digest']} {size}docker.distribution.manifest.v2+json",
+    )
+    assert other.endswith(layout.entries[-1]["digest"])
 
 
 def test_one_image_under_whole_references_needs_no_word(tmp_path: Path) -> None:
