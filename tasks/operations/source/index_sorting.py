@@ -130,6 +130,10 @@ class _Sorting:
 
     def _refuse_ambiguous(self) -> None:
         for tag, named in self.ambiguous.items():
+            if (image := self.notes.image_of(tag, named)) is not None:
+                self.tags[tag] = image
+                self.untagged |= {each.digest: each for each in named if each != image}
+                continue
             del self.tags[tag]
             self.unnamed |= {each.digest: each for each in named}
             message = f"entries of index.json give the tag {tag} different content: {first_of(_told_apart(named))}"

@@ -1,7 +1,8 @@
 """What other writers note on the entries of an index: names of images beside the tag, and cosign's signatures.
 
 `docker save` and containerd keep many images in one layout, told apart by names of their own; `cosign save` gives
-signatures neither a tag nor a subject, only a kind (its pkg/oci/layout).
+signatures neither a tag nor a subject, only a kind (its pkg/oci/layout). hauler, which grew out of that, gives them
+the very name of their image besides (its pkg/store).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
+from tasks.oci.digest import Digest
 from tasks.oci.reference import IMAGE_NAME, REF_NAME, referrers_tag
 from tasks.ports import Finding
 
@@ -17,13 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from tasks.oci.descriptor import Descriptor
-    from tasks.oci.digest import Digest
 
 _KIND = "kind"
 _COSIGNS_KINDS = "dev.cosignproject.cosign/"
+_WRITERS = {"dev.cosignproject.cosign": "cosign", "dev.hauler": "hauler"}
 _SUFFIXES = {"sigs": ".sig", "atts": ".att", "sboms": ".sbom"}
+_REFERRERS = "referrers"
+"""Of these the manifest names the subject, and they need no tag."""
 _SHOWN = 3
 _MOST_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Attached:
+    """What `writer` attached to an image, or to the platform `of` it, and how cosign's tag of such a thing ends."""
+
+    writer: str
+    suffix: str | None
+    of: Digest | None
+
+    @classmethod
+    def read(cls, entry: Descriptor) -> _Attached | None:
+        """What the kind of an entry says; None of an image, and of what is not known."""
+        writer, _, kind = entry.annotations.get(_KIND, "").partition("/")
+        what, _, of = kind.partition("/")
+        if writer not in _WRITERS or what not in {_REFERRERS, *_SUFFIXES}:
+            return None
+        return cls(_WRITERS[writer], _SUFFIXES.get(what), Digest.or_none(f"sha256:{of}"))
 
 
 @dataclass(slots=True)
@@ -33,6 +55,9 @@ class WritersNotes:
     _first: dict[str, str] = field(default_factory=dict)
     _images: dict[str, None] = field(default_factory=dict)
     _signatures: dict[Digest, str] = field(default_factory=dict)
+    _attached: dict[str, dict[Digest, _Attached]] = field(default_factory=dict)
+    _unfound: dict[Digest, tuple[str, str]] = field(default_factory=dict)
+    """What is attached to an image and gets no tag, with who saved it, and the tag that it needs."""
 
     def note_tagged(self, tag: str, entry: Descriptor) -> None:
         """Keep what an entry is called besides its tag."""
@@ -40,6 +65,8 @@ class WritersNotes:
         if name is not None:
             self._images.setdefault(name.partition("@")[0].removesuffix(f":{tag}"))
             self._first.setdefault(tag, shown(tag, entry))
+        if (attached := _Attached.read(entry)) is not None:
+            self._attached.setdefault(tag, {})[entry.digest] = attached
 
     def note_untagged(self, entry: Descriptor) -> None:
         """Keep which entries are cosign's."""
@@ -50,20 +77,36 @@ class WritersNotes:
         """How the first entry of a tag is shown."""
         return self._first.get(tag, digest)
 
+    def image_of(self, tag: str, contents: Collection[Descriptor]) -> Descriptor | None:
+        """The one of several contents of a tag to which all others are attached; None where there is no such."""
+        attached = self._attached.get(tag, {})
+        images = [each for each in contents if each.digest not in attached]
+        if len(images) != 1:
+            return None
+        for digest, each in attached.items():
+            if each.suffix is not None:
+                needed = f"{referrers_tag(each.of or images[0].digest)}{each.suffix}"
+                self._unfound[digest] = (each.writer, needed)
+        return images[0]
+
     def findings(self, path: str, tagged: Collection[Digest], untagged: Collection[Digest]) -> Iterator[Finding]:
         """What a layout holds that nobody would miss or wonder at before it is too late."""
         if len(self._images) > 1:
             names = first_of(self._images)
             message = f"it holds {len(self._images)} images ({names}), and the tags of all go to one repository"
             yield Finding(path, Remark.SEVERAL_IMAGES, message)
-        named = set(tagged) if self._signatures else set()
-        left = [digest for digest in self._signatures if digest not in named]
-        images = {*named, *untagged} - self._signatures.keys() if left else set()
-        for digest in left:
-            suffix = self._signatures[digest]
-            of = f"{referrers_tag(min(images))}{suffix}" if len(images) == 1 else f"sha256-<hex of its image>{suffix}"
-            message = f"{digest}, which cosign saved, does not have the tag under which cosign looks for it: {of}"
-            yield Finding(path, Remark.SIGNATURE_WITHOUT_TAG, message)
+        named = set(tagged) if self._signatures or self._unfound else set()
+        for digest, (writer, tag) in {**self._saved(named, untagged), **self._unfound}.items():
+            if digest not in named:
+                lacks = "does not have the tag under which cosign looks for it"
+                message = f"{digest}, which {writer} saved, {lacks}: {tag}"
+                yield Finding(path, Remark.SIGNATURE_WITHOUT_TAG, message)
+
+    def _saved(self, named: Collection[Digest], untagged: Collection[Digest]) -> Mapping[Digest, tuple[str, str]]:
+        """As `_unfound`, of what `cosign save` wrote, which says nothing of the image."""
+        images = {*named, *untagged} - self._signatures.keys() if self._signatures else set()
+        of = referrers_tag(min(images)) if len(images) == 1 else "sha256-<hex of its image>"
+        return {digest: ("cosign", f"{of}{suffix}") for digest, suffix in self._signatures.items()}
 
 
 def saved_signatures(entries: Collection[Descriptor]) -> Mapping[Digest, Digest]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.oci.digest import Digest
 from tasks.operations.choosing.noted_times import CREATED
 from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import UntaggedKind
@@ -11,7 +12,7 @@ from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.planning import CopyPolicy, Untagged, plan_untagged
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.engine import Engine
-from tests.support.layouts import DOCKER_MANIFEST, LayoutBuilder
+from tests.support.layouts import DOCKER_MANIFEST, Descriptor, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
 
 IMAGE_NAME = "io.containerd.image.name"
@@ -182,6 +183,54 @@ def test_a_signature_that_cosign_saved_without_a_tag_is_named_with_the_one_that_
     layout.entry(signature, tag)
     layout.write()
     assert Engine(tmp_path, MemoryTarget()).copy() == ({"app:v1": "copied", f"app:{tag}": "copied"}, set())
+
+
+def hauled(layout: LayoutBuilder, content: Descriptor, kind: str, name: str = "library/nginx:latest") -> Descriptor:
+    """An entry as hauler's store has it: what is attached to an image has that one's name."""
+    notes = {"kind": kind, IMAGE_NAME: f"index.docker.io/{name}"}
+    return layout.entry({**content, "annotations": notes}, name)
+
+
+@pytest.mark.parametrize("writer", ["dev.hauler", "dev.cosignproject.cosign"], ids=["hauler 2", "hauler 1"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_in_a_store_of_haulers_a_tag_is_of_the_image_and_not_of_what_is_attached_to_it(
+    tmp_path: Path, writer: str, *, is_first: bool
+) -> None:
+    layout = LayoutBuilder(tmp_path / "store")
+    platform = layout.image(layers=[b"arm"], listed=False)
+    index = layout.index([platform], listed=False)
+    hexes = [each["digest"][7:] for each in (index, platform)]
+    signatures = [layout.image(layers=[name], listed=False) for name in (b"of the index", b"of the platform")]
+    sbom = layout.referrer(index, listed=False)
+    hauled(layout, index, f"{writer}/imageIndex")
+    hauled(layout, signatures[0], f"{writer}/sigs")
+    hauled(layout, signatures[1], f"{writer}/sigs/{hexes[1]}")
+    hauled(layout, sbom, f"{writer}/referrers/{sbom['digest'][7:]}")
+    layout.entries.sort(key=lambda entry: (entry["digest"] == index["digest"]) is not is_first)
+    layout.write()
+    target = MemoryTarget()
+    made = Engine(tmp_path, target)
+    assert made.copy() == ({"store:latest": "copied"}, {("store", "signature_without_tag")})
+    assert target.resolve_manifest("store", "latest") == index["digest"]
+    assert target.list_referrers("store", Digest(index["digest"])) == {sbom["digest"]}
+    who = {"dev.hauler": "hauler"}.get(writer, "cosign")
+    assert {finding.message for finding in made.findings} == {
+        f"{each['digest']}, which {who} saved, does not have the tag under which cosign looks for it: sha256-{of}.sig"
+        for each, of in zip(signatures, hexes, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    "kinds", [("image", "image", "sigs"), ("sigs", "atts"), ("image", "unheard-of")], ids="-".join
+)
+def test_of_several_images_or_none_under_one_tag_of_a_store_none_is_guessed(
+    tmp_path: Path, kinds: tuple[str, ...]
+) -> None:
+    layout = LayoutBuilder(tmp_path / "store")
+    for number, kind in enumerate(kinds):
+        hauled(layout, layout.image(layers=[bytes([number])], listed=False), f"dev.hauler/{kind}")
+    layout.write()
+    assert Engine(tmp_path, MemoryTarget()).copy() == ({"store:latest": "tag_collision"}, set())
 
 
 @pytest.mark.parametrize("tags", [(), ("v1", "v2")], ids=["no image", "two images"])
