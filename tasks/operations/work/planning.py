@@ -141,7 +141,8 @@ def _flattened(name: str, most: int) -> str:
 def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: CopyPolicy) -> TagPlan:
     """What to do with a tag that the target has with the digest `present`; `ours` is what we last wrote there.
 
-    Cosign's tags hold referrers, and those that others put there are never overwritten, whatever the policy.
+    Tags that name a digest hold referrers, and those that others put there are never overwritten, whatever the
+    policy. Where the source has what is named itself, the target may have its list there all the same.
     """
     if present is None:
         return TagPlan(TagAction.COPY)

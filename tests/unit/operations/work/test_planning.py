@@ -107,6 +107,14 @@ def test_referrers_that_others_put_under_a_tag_stay_whatever_the_user_says(suffi
     assert plan_tag(entry, NEW, None, policy).action is TagAction.UP_TO_DATE
 
 
+def test_what_the_target_has_in_place_of_an_own_name_may_be_referrers_of_others_and_stays() -> None:
+    """Without the API they list those of an image under the very tag that is made of its digest."""
+    entry = TagEntry(referrers_tag(NEW), described("new"))
+    policy = CopyPolicy(on_conflict=OnConflict.OVERWRITE)
+    assert plan_tag(entry, THEIRS, None, policy).code == "referrer_conflict"
+    assert plan_tag(entry, None, None, policy).action is TagAction.COPY
+
+
 def test_untagged_entries_are_taken_as_the_user_says() -> None:
     untagged = tuple(TagEntry(None, described(kind), kind) for kind in UntaggedKind)
     inventory = RepositoryInventory("app", "e", untagged=untagged)
