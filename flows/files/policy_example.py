@@ -34,6 +34,7 @@ policies:
   #   untagged: {delete_after: 30d}   # what was seen without a tag for so long and belongs to nothing; else keep
   #   referrers: with_subject         # signatures and SBOMs go with what they are of; or keep
   #   orphans_after: 30d              # referrers whose subject was seen gone for so long; without it they stay
+  #                                   # not among referrers alone: what they are of lies elsewhere
   #   empty_layouts: keep             # or delete: a repository with nothing left in it
   - name: everything
     repositories: "**"

@@ -47,8 +47,8 @@ class Choice(Protocol):
         """On a manifest without a tag that belongs to nothing else, and is known to be so since then."""
         ...
 
-    def orphan(self, entry: Entry, since: float | None) -> Verdict:
-        """On a referrer whose subject the layout is known not to have since then."""
+    def orphan(self, entry: Entry, since: float | None, *, is_among_images: bool) -> Verdict:
+        """On a referrer whose subject the layout is known not to have since then, be there images or none."""
         ...
 
     def demands(self, entry: Entry) -> str | None:
@@ -91,8 +91,10 @@ class PolicyChoice:
         """See `Choice.untagged`."""
         return self._after(since, self.policy.untagged_after, "it has no tag")
 
-    def orphan(self, entry: Entry, since: float | None) -> Verdict:  # noqa: ARG002 - its time says all
+    def orphan(self, entry: Entry, since: float | None, *, is_among_images: bool) -> Verdict:  # noqa: ARG002
         """See `Choice.orphan`."""
+        if not is_among_images and self.policy.orphans_after is not None:
+            return Verdict("its subject is not there, nor any image: it is of what lies elsewhere")
         return self._after(since, self.policy.orphans_after, "its subject is not there")
 
     def demands(self, entry: Entry) -> str | None:  # noqa: ARG002 - a policy asks for nothing by name
@@ -136,7 +138,7 @@ class DeleteChoice:
         """See `Choice.untagged`."""
         return self._verdict(is_meant=self._means(None, entry.digest))
 
-    def orphan(self, entry: Entry, since: float | None) -> Verdict:
+    def orphan(self, entry: Entry, since: float | None, *, is_among_images: bool) -> Verdict:  # noqa: ARG002
         """See `Choice.orphan`."""
         return self.untagged(entry, since)
 

@@ -122,7 +122,9 @@ class _Deciding:
     def _on_referrer(self, entry: Entry) -> Verdict | None:
         if self.choice.keeps_referrers:
             return Verdict("referrers are kept")
-        return self.choice.orphan(entry, self._since(entry)) if self.belonging.is_stray(entry) else None
+        if not self.belonging.is_stray(entry):
+            return None
+        return self.choice.orphan(entry, self._since(entry), is_among_images=self.belonging.has_images)
 
     def _since(self, entry: Entry) -> float | None:
         return self.stray_since.get(entry.digest)

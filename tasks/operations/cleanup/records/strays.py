@@ -28,13 +28,15 @@ class Belonging:
     """What the entries of an index belong to.
 
     `parents` maps a manifest to the indexes that list it, `tagged` has a tag, and `named` are all entries with what
-    those need that are no referrers.
+    those need that are no referrers. Without `has_images` no tag names anything but referrers: where signatures have
+    a repository of their own, what they are of lies elsewhere.
     """
 
     graph: Graph
     parents: Mapping[Digest, set[Digest]]
     tagged: frozenset[Digest]
     named: frozenset[Digest]
+    has_images: bool
 
     @classmethod
     def of(cls, entries: Sequence[Entry], graph: Graph, blobs: Mapping[Digest, StoredFile]) -> Belonging:
@@ -42,7 +44,8 @@ class Belonging:
         wanted = {entry.digest: "" for entry in entries if not _subjects(entry, graph)}
         named = frozenset(graph.reach(wanted, blobs)) | {entry.digest for entry in entries}
         tagged = frozenset(entry.digest for entry in entries if entry.ref_name is not None)
-        return cls(graph, graph.parents(), tagged, named)
+        has_images = any(entry.ref_name is not None and not _all_subjects(entry, graph) for entry in entries)
+        return cls(graph, graph.parents(), tagged, named, has_images)
 
     def subjects(self, entry: Entry) -> tuple[Digest, ...]:
         """What an entry refers to and lives with; a tag of its own makes a manifest one that is wanted itself.
@@ -71,6 +74,10 @@ def subject_in_manifest(entry: Entry, graph: Graph) -> Digest | None:
 def _subjects(entry: Entry, graph: Graph) -> tuple[Digest, ...]:
     if entry.refers_to is None and entry.ref_name is not None:
         return ()
+    return _all_subjects(entry, graph)
+
+
+def _all_subjects(entry: Entry, graph: Graph) -> tuple[Digest, ...]:
     found = (entry.refers_to, subject_in_manifest(entry, graph))
     return tuple(subject for subject in found if subject is not None)
 

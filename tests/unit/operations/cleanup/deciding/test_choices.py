@@ -25,7 +25,13 @@ def test_what_has_no_tag_goes_after_the_time_of_its_kind_and_never_when_its_age_
     times = {"untagged": "untagged_after", "orphan": "orphans_after"}
     choice = keep_last(1, **{times[asked]: DAY, times[other]: None})
     stored = [NOW - DAY + 1, NOW - DAY, NOW - 50 * DAY, None, 0.0, NOW + DAY]
-    assert [getattr(choice, asked)(entry(None), when).keep for when in stored] == [
+
+    def stays(kind: str, when: float | None) -> bool:
+        if kind == "untagged":
+            return choice.untagged(entry(None), when).keep
+        return choice.orphan(entry(None), when, is_among_images=True).keep
+
+    assert [stays(asked, when) for when in stored] == [
         True,
         False,
         False,
@@ -33,7 +39,7 @@ def test_what_has_no_tag_goes_after_the_time_of_its_kind_and_never_when_its_age_
         True,
         True,
     ]
-    assert getattr(choice, other)(entry(None), NOW - 50 * DAY).keep
+    assert stays(other, NOW - 50 * DAY)
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,23 @@ def test_a_referrer_whose_subject_has_left_the_index_is_an_orphan(after: float |
     assert left(layout, orphans_after=after) == [stays, True]
 
 
+@pytest.mark.parametrize("other", [[], ["sbom"], ["replaced"]])
+def test_what_lies_in_a_repository_of_referrers_alone_is_no_orphan(other: list[str]) -> None:
+    """As cosign puts signatures into one of their own (COSIGN_REPOSITORY): what they sign is elsewhere."""
+    layout = PlannedLayout()
+    for number in range(2):
+        layout.image(f"sha256-{number:064x}.sig")
+    if other == ["sbom"]:
+        layout.image("v1", subject=PlannedLayout().image("elsewhere"))
+    elif other == ["replaced"]:
+        layout.image(None, "a signature whose tag moved on")
+    assert left(layout) == [True, True, *(each == "sbom" for each in other)]
+    assert layout.plan().tags[0].reason == "its subject is not there, nor any image: it is of what lies elsewhere"
+    assert len(layout.plan(DeleteChoice()).removals) == len(layout.entries)
+    layout.image("v2")
+    assert left(layout)[:2] == [False, False]
+
+
 def test_referrers_that_are_kept_keep_the_content_of_their_subject() -> None:
     layout = PlannedLayout()
     subject = layout.image("v1")

@@ -96,6 +96,7 @@ def test_what_was_brought_back_is_not_taken_again_at_once(moved: World) -> None:
 
 def test_a_referrer_waits_from_when_its_subject_was_seen_gone() -> None:
     world = World()
+    push(world, 3, "keep-b")  # in a repository of referrers alone, none counts as an orphan
     subject = push(world, 1, "keep-a")
     world.finish(Push(image([2], subject=subject.entry), None, world.now))
     world.now += 50 * AFTER
