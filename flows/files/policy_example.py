@@ -24,9 +24,9 @@ policies:
   #       keep_weekly: 4
   #       keep_monthly: 12
   #       keep_yearly: 3
-  #     - match: ["semver:>=0.0.0"]
+  #     - match: ["semver:>=0.0.0"]   # releases alone; 1.4.0-rc.1 needs a pattern of its own, such as *-rc.*
   #       keep_newest_semver: 3       # of each minor line; what is no version stays, if no other count is given
-  #       per: minor                  # all, major or minor; prereleases (1.4.0-rc.1) take no place of a release
+  #       per: minor                  # all, major or minor
   #     - match: ["tmp-*"]
   #       keep: none                  # or all
   #   unmatched: keep                 # or delete: what no group matches

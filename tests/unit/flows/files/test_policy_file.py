@@ -18,8 +18,9 @@ from flows.files.policy_file import PolicyFile, TagRuleFields, json_schema, load
 from flows.files.yaml_files import parse_model
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.choosing.tag_order import OrderBy
+from tasks.operations.choosing.tag_order import DatedTag, OrderBy
 from tasks.operations.cleanup.deciding.policy import DAY, OtherTags, Per, Period, Policy, Referrers
+from tasks.operations.cleanup.deciding.retention import decide_tags
 from tasks.operations.cleanup.values import PlanLimits, QuarantineMode, Timing
 
 SCHEMA = Path(__file__).parents[4] / "docs" / "schemas" / "policy-1.json"
@@ -65,15 +66,29 @@ def test_the_example_shows_every_rule() -> None:
     assert {rule for rule in rules if f"{rule}:" not in EXAMPLE} == set(), "show it in flows/files/policy_example.py"
 
 
+def example_without_comments() -> Policy:
+    """The example with all that it says in comments."""
+    return parsed(
+        "\n".join(
+            line.replace("# ", "", 1) if line.startswith(("  #", "# target", "# migrated")) else line
+            for line in EXAMPLE.splitlines()
+        )
+    )
+
+
+def test_the_versions_of_the_example_are_releases_and_what_no_group_of_it_matches_stays() -> None:
+    """Its comments say so: by `semver:>=0.0.0` a prerelease takes no place, and does not go either."""
+    names = ["1.0.0", "1.0.1", "1.0.2", "v1.0.3", "1.0.1-alpine", "1.1.0-rc.1"]
+    tags = [DatedTag(name, Digest.of(name.encode()), None) for name in names]
+    verdicts = decide_tags(tags, example_without_comments().policies[0], 0.0)
+    assert [name for name, verdict in verdicts.items() if not verdict.keep] == ["1.0.0"]
+    assert verdicts["1.1.0-rc.1"].reason == "no rule of policy builds matches it"
+
+
 def test_every_commented_line_of_the_example_is_right_too() -> None:
-    lines = EXAMPLE.splitlines()
-    start = next(place for place, line in enumerate(lines) if line.startswith("  # - name"))
-    opened = [
-        line.replace("# ", "", 1) if line.startswith(("  #", "# target", "# migrated")) else line for line in lines
-    ]
-    policy = parsed("\n".join(opened))
-    assert lines[start] != opened[start]
+    policy = example_without_comments()
     builds = policy.policies[0]
+    assert builds.name == "builds"
     assert [r.keep_last for r in builds.rules] == [10, None, None, None]
     assert builds.rules[1].keep_periods == tuple(zip(Period, (7, 4, 12, 3), strict=True))
     assert (builds.untagged_after, builds.orphans_after) == (30 * DAY, 30 * DAY)
