@@ -15,13 +15,14 @@ from tasks.oci.codes import Remark
 from tasks.operations.choosing.tag_order import name_key
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
+from tasks.operations.cleanup.planning.plan_totals import totals_of
 from tasks.operations.cleanup.planning.space_later import space_from
-from tasks.operations.cleanup.values import CleanupAction, PlanKind, totals_of
+from tasks.operations.cleanup.values import CleanupAction, PlanKind
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tasks.operations.cleanup.planning.limits import LimitCheck
     from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanTotals, RepositoryPlan, TagDecision
@@ -104,7 +105,7 @@ class _Lines:
         """Whether there is something to do: a policy's plan also names what it only keeps."""
         if self._header.kind is not PlanKind.CLEANUP:
             return totals.repositories > totals.refused
-        still = ("repositories", "refused", "tags_kept", "blobs_kept", "bytes_kept", "bytes_later")
+        still = ("repositories", "refused", "tags_kept", "blobs_kept", "bytes_kept", "bytes_later", "bytes_held")
         return any(count for name, count in asdict(totals).items() if name not in still)
 
 
@@ -147,8 +148,8 @@ def _print_repository(plan: RepositoryPlan, header: PlanHeader, first: float | N
     for file in plan.files:
         if file.action is CleanupAction.DELETE:
             click.echo(f"delete {printable(f'{plan.path}/{file.name}')}\t{file.kind}: {file.reason}")
-    for finding in plan.findings:
-        click.echo(printable(f"       {plan.path}: {finding.message} ({finding.code})"))
+    for line in (*_held_back(plan), *(f"{each.message} ({each.code})" for each in plan.findings)):
+        click.echo(printable(f"       {plan.path}: {line}"))
     if plan.drop_layout:
         click.echo(f"delete {printable(plan.path)}\tthe layout is empty")
 
@@ -169,7 +170,18 @@ def _content_counts(plan: RepositoryPlan) -> list[str]:
         CleanupAction.PURGE: "gone for good",
     }
     counts = Counter([*(blob.action for blob in plan.blobs), *(held.action for held in plan.quarantined)])
+    counts.subtract(each.action for each in plan.held_back)
     return [f"{counted(counts[action], 'blob')} {text}" for action, text in words.items() if counts[action]]
+
+
+def _held_back(plan: RepositoryPlan) -> Iterator[str]:
+    """What has waited long enough and does not go, a line for each reason."""
+    sizes: dict[str, list[int]] = {}
+    for each in plan.held_back:
+        sizes.setdefault(each.reason.replace(each.digest, "it"), []).append(each.size)
+    for reason, found in sizes.items():
+        each_as = "as" if len(found) == 1 else "each as"
+        yield f"{counted(len(found), 'blob')} held back ({human_bytes(sum(found))}), {each_as} {reason}"
 
 
 def _space(totals: PlanTotals, first: float | None) -> str:
@@ -194,7 +206,8 @@ def _print_footer(footer: PlanFooter, findings: Sequence[Finding], first: float 
         rows["tags added"] = totals.tags_added
     for name, count in rows.items():
         click.echo(f"  {name:<14}{count:>9,}")
-    click.echo(f"  {_space(totals, first) or 'nothing comes back'} ({human_bytes(totals.bytes_kept)} stay)")
+    held = f", {human_bytes(totals.bytes_held)} are held back" if totals.bytes_held else ""
+    click.echo(f"  {_space(totals, first) or 'nothing comes back'} ({human_bytes(totals.bytes_kept)} stay{held})")
     print_findings(findings)
     for line in footer.beyond_limits:
         click.echo(printable(f"! beyond the limits: {line}"), err=True)

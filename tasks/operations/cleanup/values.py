@@ -5,7 +5,6 @@ Times are seconds since 1970, sizes bytes, durations seconds. See docs/cleanup.m
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from itertools import chain
@@ -154,7 +153,8 @@ class IndexEntry:
 class BlobDecision:
     """One file below `blobs/`; `etag` is what the listing gave and changes with the content.
 
-    `action` is KEEP, MARK or QUARANTINE. `since` is when it was first seen unreferenced, None before its mark.
+    `action` is KEEP, MARK or QUARANTINE. `since` is when it was first seen unreferenced, None before its mark. With
+    `is_held` its wait is over, and `reason` says what keeps it from going.
     """
 
     digest: Digest
@@ -165,11 +165,15 @@ class BlobDecision:
     reason: str
     is_manifest: bool = False
     since: float | None = None
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantineDecision:
-    """One blob in the quarantine of `run` since `since`; `action` is KEEP, RESTORE or PURGE."""
+    """One blob in the quarantine of `run` since `since`; `action` is KEEP, RESTORE or PURGE.
+
+    `is_held` is as of a `BlobDecision`.
+    """
 
     run: str
     digest: Digest
@@ -177,6 +181,7 @@ class QuarantineDecision:
     since: float
     action: CleanupAction
     reason: str
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +243,12 @@ class RepositoryPlan:
         return any(each.action is action for each in decided)
 
     @property
+    def held_back(self) -> tuple[BlobDecision | QuarantineDecision, ...]:
+        """What has waited long enough and does not go all the same."""
+        blobs = (blob for blob in self.blobs if blob.is_held)
+        return (*blobs, *(held for held in self.quarantined if held.is_held))
+
+    @property
     def takes_something(self) -> bool:
         """Whether applying it takes anything away; marks and what comes back from the quarantine take nothing."""
         takes = CleanupAction.QUARANTINE, CleanupAction.PURGE, CleanupAction.DELETE
@@ -249,6 +260,7 @@ class PlanTotals:
     """Counts over the repositories of a plan.
 
     `bytes_now` come back when the plan is applied, `bytes_later` by later runs, after grace and quarantine.
+    `bytes_held` would go, but for what a later run may find as it is now.
     """
 
     repositories: int = 0
@@ -267,6 +279,7 @@ class PlanTotals:
     bytes_kept: int = 0
     bytes_now: int = 0
     bytes_later: int = 0
+    bytes_held: int = 0
 
     def add(self, other: PlanTotals) -> None:
         """Add the counts of `other` to these."""
@@ -280,37 +293,3 @@ class PlanFooter:
 
     totals: PlanTotals = field(default_factory=PlanTotals)
     beyond_limits: tuple[str, ...] = ()
-
-
-def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
-    """The counts of one repository."""
-    tags = Counter(tag.action for tag in plan.tags)
-    blobs = Counter(blob.action for blob in plan.blobs)
-    held = Counter(blob.action for blob in plan.quarantined)
-    swept = _bytes(plan.blobs, CleanupAction.QUARANTINE)
-    gone = _bytes(plan.quarantined, CleanupAction.PURGE) + _bytes(plan.files, CleanupAction.DELETE)
-    waiting = _bytes(plan.blobs, CleanupAction.MARK) + _bytes(plan.quarantined, CleanupAction.KEEP)
-    at_once = mode is QuarantineMode.NONE
-    return PlanTotals(
-        repositories=1,
-        refused=plan.refused is not None,
-        tags_kept=tags[CleanupAction.KEEP],
-        tags_deleted=tags[CleanupAction.DELETE],
-        tags_added=tags[CleanupAction.ADD],
-        entries_removed=len(plan.removals),
-        blobs_kept=blobs[CleanupAction.KEEP],
-        blobs_marked=blobs[CleanupAction.MARK],
-        blobs_quarantined=blobs[CleanupAction.QUARANTINE],
-        blobs_restored=held[CleanupAction.RESTORE],
-        blobs_purged=held[CleanupAction.PURGE],
-        files_deleted=sum(file.action is CleanupAction.DELETE for file in plan.files),
-        layouts_dropped=plan.drop_layout,
-        bytes_kept=_bytes(plan.blobs, CleanupAction.KEEP),
-        bytes_now=gone + (swept if at_once else 0),
-        bytes_later=waiting + (0 if at_once else swept),
-    )
-
-
-def _bytes(decisions: Iterable[BlobDecision | QuarantineDecision | FileDecision], action: CleanupAction) -> int:
-    """How many bytes an action is about."""
-    return sum(each.size for each in decisions if each.action is action)

@@ -135,7 +135,9 @@ def spare(decisions: Sequence[QuarantineDecision], protected: Collection[Digest]
         return tuple(decisions)
     reason = f"{min(protected)} is in the quarantine and protected, and may need it"
     return tuple(
-        replace(each, action=CleanupAction.KEEP, reason=reason) if each.action is CleanupAction.PURGE else each
+        replace(each, action=CleanupAction.KEEP, reason=reason, is_held=True)
+        if each.action is CleanupAction.PURGE
+        else each
         for each in decisions
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.oci.reference import is_own_name, is_referrers_tag
-from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanTotals, totals_of
+from tasks.operations.cleanup.planning.plan_totals import totals_of
+from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanTotals
 from tasks.operations.reports.counts import counted, percentage
 
 if TYPE_CHECKING:

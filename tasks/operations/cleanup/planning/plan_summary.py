@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tasks.operations.cleanup.values import CleanupAction, totals_of
+from tasks.operations.cleanup.planning.plan_totals import totals_of
+from tasks.operations.cleanup.values import CleanupAction
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes
 
@@ -89,10 +90,11 @@ class PlanSummary:
         yield ""
         yield f"Plan {escape_markdown(header.plan)} of {escape_markdown(header.source)}"
         yield f"in the file {escape_markdown(place)}:"
+        held = f", {human_bytes(totals.bytes_held)} are held back" if totals.bytes_held else ""
         yield (
             f"{what_goes(totals)}; "
             f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later, "
-            f"{human_bytes(totals.bytes_kept)} stay."
+            f"{human_bytes(totals.bytes_kept)} stay{held}."
         )
         if header.gate is not None:
             yield f"Nothing goes that {escape_markdown(header.gate)} does not hold."

@@ -25,12 +25,11 @@ def _ends(plan: RepositoryPlan, header: PlanHeader) -> Iterator[float]:
     now, grace, hold = header.created, header.timing.grace, header.timing.hold
     is_gone_at_once = header.timing.mode is QuarantineMode.NONE
     for blob in plan.blobs:
-        if blob.action is CleanupAction.MARK and blob.size:
+        if blob.action is CleanupAction.MARK and blob.size and not blob.is_held:
             since = now if blob.since is None else blob.since
             yield since + grace + (0.0 if is_gone_at_once else hold)
         elif blob.action is CleanupAction.QUARANTINE and blob.size and not is_gone_at_once:
             yield now + hold
     for held in plan.quarantined:
-        end = held.since + hold
-        if held.action is CleanupAction.KEEP and held.size and end > now:  # else something else keeps it
-            yield end
+        if held.action is CleanupAction.KEEP and held.size and not held.is_held:
+            yield held.since + hold

@@ -11,10 +11,11 @@ from tasks.operations.cleanup.applying import sweeping
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools, RepositoryOutcome
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.applying.sweeping import Sweep
+from tasks.operations.cleanup.planning.plan_totals import totals_of
 from tasks.operations.cleanup.records.holdings import HeldBlob, Holdings
 from tasks.operations.cleanup.records.journal import Step, list_records, read_record
 from tasks.operations.cleanup.records.marks import Mark, read_marks, write_marks
-from tasks.operations.cleanup.values import CleanupAction, QuarantineMode, RepositoryPlan, Timing, totals_of
+from tasks.operations.cleanup.values import CleanupAction, QuarantineMode, RepositoryPlan, Timing
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,

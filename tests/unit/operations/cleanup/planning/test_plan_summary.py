@@ -4,7 +4,8 @@ from tasks.oci.codes import Problem
 from tasks.operations.cleanup.deciding.choices import Choice
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
-from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, PlanLimits, totals_of
+from tasks.operations.cleanup.planning.plan_totals import totals_of
+from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, PlanLimits
 from tests.support.planned_layout import APP, NOW, PlannedLayout, keep_last
 
 
