@@ -5,6 +5,8 @@ A zot lets a manifest go with its last tag, though indexes may have it for a par
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -28,8 +30,8 @@ class KeptManifests:
     """Sends again what the layout has still, and the target not any more; shared by all workers on it.
 
     What may go is `at_risk` in the ledger until it is known to be there: after a run that was killed, or could not
-    send it, the tags are as they are to be, and nobody would look. That is known once all tags are moved: what is
-    there before may be by a tag that another worker moves next.
+    send it, the tags are as they are to be, and nobody would look. That is known as soon as no worker is about to
+    move a tag of it: what is there before may be by that tag.
     """
 
     def __init__(self, tools: CopyTools, copier: RepositoryCopy, noted: NotedTags) -> None:
@@ -38,6 +40,9 @@ class KeptManifests:
         self._repository = noted.repository
         self._copier = copier
         self._noted = noted
+        self._lock = threading.Lock()
+        self._begun: Counter[Digest] = Counter()
+        self._moved: Counter[Digest] = Counter()
 
     def put_at_risk(self, replaced: Iterable[Digest]) -> list[Descriptor]:
         """Note which of these manifests of the target, whose tags are moved next, the layout has.
@@ -50,8 +55,13 @@ class KeptManifests:
             manifest = self._described(digest)
             if manifest is not None:
                 at_risk.append(manifest)
-                self._noted.note_at_risk(manifest)
+                self._begin(manifest)
         return at_risk
+
+    def _begin(self, manifest: Descriptor) -> None:
+        with self._lock:
+            self._begun[manifest.digest] += 1
+            self._noted.note_at_risk(manifest)
 
     def _described(self, digest: Digest) -> Descriptor | None:
         """What a manifest is that the layout has; the target is asked where that does not tell, by what is a pull."""
@@ -80,10 +90,19 @@ class KeptManifests:
         """
         for manifest in at_risk:
             with suppress(LayoutliftError):
-                self._copier.send_missing(manifest)
+                self._keep(manifest)
+
+    def _keep(self, manifest: Descriptor) -> None:
+        with self._lock:
+            self._moved[manifest.digest] += 1
+            begun, moved = self._begun[manifest.digest], self._moved[manifest.digest]
+        self._copier.send_missing(manifest)
+        with self._lock:
+            if moved == begun == self._begun[manifest.digest]:
+                self._noted.note_kept(manifest.digest)
 
     def settle(self) -> list[Finding]:
-        """Keep what this run or an earlier one put at risk, after the last unit; a finding for each that can't be."""
+        """Keep what this run or an earlier one could not, after the last unit; a finding for each that can't be."""
         findings = self._tools.hands.map(self._settled, self._noted.at_risk())
         return [finding for finding in findings if finding is not None]
 

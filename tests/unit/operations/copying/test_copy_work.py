@@ -21,6 +21,7 @@ from tasks.oci.errors import (
     ReferrerConflictError,
     RegistryUnavailableError,
     SourceReadError,
+    TargetUnavailableError,
     UnexpectedAnswerError,
 )
 from tasks.oci.image_layout import REFERRER_SUBJECT
@@ -1656,6 +1657,63 @@ def test_what_one_tag_found_there_is_not_kept_as_long_as_another_may_take_it_awa
     target.refused.clear()
     assert made.copy()[1] == set()
     assert target.resolve_manifest("app", part["digest"]) == part["digest"]
+
+
+class AskedForParts(ForgettingManifests):
+    """Keeps the manifests that it is asked for by digest; goes away for good with the write of `last_tag`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.last_tag: str | None = None
+        self.is_away = False
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        if self.is_away:
+            raise TargetUnavailableError("away")
+        if Digest.or_none(reference) is not None:
+            self.asked.append(reference)
+        return super().resolve_manifest(repository, reference)
+
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
+        self.is_away = self.is_away or tag == self.last_tag
+        return super().push_tag(repository, tag, manifest, may_write)
+
+
+@pytest.fixture
+def forty_moved(layout: LayoutBuilder) -> tuple[Engine, AskedForParts, list[str]]:
+    """As many tags, which are all moved, of manifests that the layout has still."""
+    before = [layout.image(f"v{number}", layers=[b"first %d" % number])["digest"] for number in range(40)]
+    target = AskedForParts()
+    made = engine(layout, target)
+    made.copy()
+    moved = LayoutBuilder(layout.path)
+    for number in range(40):
+        moved.image(f"v{number}", layers=[b"second %d" % number])
+    moved.write()
+    target.asked.clear()
+    return made, target, before
+
+
+def test_a_moved_tag_costs_one_question_for_what_had_it(
+    forty_moved: tuple[Engine, AskedForParts, list[str]],
+) -> None:
+    made, target, before = forty_moved
+    outcomes, findings = made.copy()
+    assert (set(outcomes.values()), findings) == ({"copied"}, set())
+    assert sorted(digest for digest in target.asked if digest in before) == sorted(before)
+    assert made.ledger.at_risk("app") == []
+
+
+def test_a_target_that_goes_away_late_has_no_finding_for_each_tag_that_moved_well(
+    forty_moved: tuple[Engine, AskedForParts, list[str]],
+) -> None:
+    made, target, _ = forty_moved
+    target.last_tag = "v20"
+    outcomes, _ = made.copy()
+    moved_well = [tag for tag, outcome in outcomes.items() if outcome == "copied"]
+    assert len(moved_well) >= 18
+    assert len(made.findings) <= 2, "as many as there are workers"
 
 
 def test_a_tag_moves_also_where_the_target_does_not_take_again_what_it_loses_with_it(
