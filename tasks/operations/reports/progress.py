@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from tasks.operations.reports.results import Totals
 from tasks.operations.reports.shown_text import human_bytes, human_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tasks.operations.reports.results import TagResult, Traffic
 
 
@@ -61,6 +64,7 @@ class Progress:
     started: float = field(default_factory=time.monotonic)
     held: HeldTime = field(default_factory=HeldTime)
     totals: Totals = field(default_factory=Totals)
+    _in_work: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def expect(self, tags: int) -> None:
@@ -68,6 +72,17 @@ class Progress:
         with self._lock:
             self.expected += tags
             self.is_counted = True
+
+    @contextmanager
+    def at_work_on(self, tags: int) -> Iterator[None]:
+        """Count so many tags as in work until they have their outcomes."""
+        with self._lock:
+            self._in_work += tags
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_work -= tags
 
     def note(self, result: TagResult) -> None:
         """Count the outcome of a tag."""
@@ -106,9 +121,12 @@ class Progress:
 
     @property
     def bytes_expected(self) -> int:
-        """How many will be sent if the tags to come are like those that are done; 0 before there are any."""
-        done = self.totals.tags
-        return self.totals.traffic.bytes_pushed * self.expected // done if done else 0
+        """How many will be sent if the tags to come are like those before; 0 before any is done.
+
+        Tags in work have sent some of that, too, and count as done: rather too little is told than too much.
+        """
+        done, begun = self.totals.tags, self.totals.tags + self._in_work
+        return self.totals.traffic.bytes_pushed * self.expected // begun if done else 0
 
     @property
     def sent(self) -> str:

@@ -189,8 +189,12 @@ class TreeRun:
 
     def _do(self, todo: Todo, *, last_attempt: bool) -> Todo | None:
         """Do one unit; what is left of it when some of its tags failed for the moment."""
-        work, unit = todo
         self._hold.wait(self.stop)
+        with self._log.progress.at_work_on(max(1, len(todo.unit.tags))):
+            return self._done(todo, last_attempt=last_attempt)
+
+    def _done(self, todo: Todo, *, last_attempt: bool) -> Todo | None:
+        work, unit = todo
         if (reason := self._log.reason_to_skip()) is not None:
             results = work.skip(unit, reason)
         else:

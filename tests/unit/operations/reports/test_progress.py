@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -63,6 +64,21 @@ def test_how_much_is_sent_in_all_is_told_by_the_tags_that_are_done() -> None:
     assert (progress.bytes_expected, progress.sent) == (18 * MIB, "10.0 MiB sent of about 18.0 MiB")
     done(progress, 2)
     assert progress.sent == "10.0 MiB sent"
+
+
+def test_what_tags_that_are_in_work_have_sent_is_not_taken_for_that_of_those_that_are_done() -> None:
+    """Of 30 tags of 100 MiB, 8 workers have sent most of one each, when the first is done."""
+    progress = Progress()
+    progress.expect(30)
+    with ExitStack() as seven:
+        for _ in range(7):
+            seven.enter_context(progress.at_work_on(1))
+        with progress.at_work_on(1):
+            progress.note_traffic(Traffic(bytes_pushed=730 * MIB))
+            progress.totals.outcomes[Outcome.COPIED] += 1
+        assert 2_500 * MIB < progress.bytes_expected <= 3_000 * MIB
+    done(progress, 7, sent=70 * MIB)
+    assert progress.bytes_expected == 3_000 * MIB
 
 
 @pytest.mark.parametrize(

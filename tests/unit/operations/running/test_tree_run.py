@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.real_parts import wait_until
 from tasks.oci.errors import (
     BatchUnfinishedError,
     PermissionDeniedError,
@@ -511,6 +512,28 @@ def test_indexes_and_traffic_are_noted(root: Path) -> None:
     moved = made.progress.totals.traffic
     assert (moved.blobs_pushed, moved.blobs_mounted) == (TAGS + 2 + 1, 1), "a layer each, and the config of all"
     assert not made._log.unasked
+
+
+def test_what_a_tag_in_work_has_sent_is_not_taken_for_that_of_one_that_is_done(tmp_path: Path) -> None:
+    """Two workers have each sent the blobs of a tag when the first of these is done."""
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    for number in range(TAGS):
+        layout.image(f"v{number}", layers=[b"%d" % number * 10_000])
+    told, target = [], MemoryTarget()
+    both_sent, made = threading.Barrier(2, timeout=10), Engine(layout.write().parent, target)
+    push_tag = target.push_tag
+
+    def push_after_the_other(repository: str, tag: str, *more: Any) -> bool:
+        if tag in {"v0", "v1"}:
+            both_sent.wait()
+        if tag == "v1":
+            wait_until(lambda: made.progress.totals.tags, what="the other tag is done", deadline_seconds=10)
+            told.append(made.progress.bytes_expected)
+        return push_tag(repository, tag, *more)
+
+    target.push_tag = push_after_the_other
+    made.copy()
+    assert 0 < told[0] < made.progress.totals.traffic.bytes_pushed * 1.1
 
 
 def test_work_that_asks_the_target_nothing_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
