@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,11 +29,13 @@ from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.report_rows import result_of_row, tag_row
+from tasks.operations.reports.run_log import LOST_LOCK
 from tasks.operations.running.source_survey import RunJob
 from tasks.ports import Finding
 from tasks.run_options import RunKind
 from tasks.stores.source_checks import refuse_within
 from tasks.stores.state.lock_holder import LOST
+from tasks.stores.state.lock_patience import held_within
 from tasks.stores.state.run_spool import RunSpool, check_report_place
 from tasks.stores.state.state_directory import made_state_root
 
@@ -62,14 +66,39 @@ class LostLock:
 
     def __init__(self, stop: Stop) -> None:
         self._stop = stop
-        self.log: RunLog | None = None
-        """The run's, once there is one: the lock comes first."""
+        self._is_lost = False
+        self._log: RunLog | None = None
+        self._lock = threading.Lock()
 
     def end(self) -> None:
         """Have the run end, and its report say why: nobody told it to."""
-        if self.log is not None:
-            self.log.note(Finding(".", LockHeldError.code, LOST))
+        with self._lock:
+            self._is_lost = True
+            self._tell()
         self._stop.set()
+
+    def tell(self, log: RunLog) -> None:
+        """Have this told to the run's log, which there is some time after the lock."""
+        with self._lock:
+            self._log = log
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._is_lost and self._log is not None:
+            self._log.ended_by = LOST_LOCK
+            self._log.note(Finding(".", LockHeldError.code, LOST))
+
+
+def hold_lock(
+    stack: ExitStack, kind: RunKind, state: RunState, options: RunOptions, *, run_id: str, stop: Stop
+) -> LostLock:
+    """Hold the lock until the end of `stack`, where it is a migration; gives what is told that it was lost."""
+    lost = LostLock(stop)
+    if kind is RunKind.MIGRATE:
+        with blamed_on("--state", options.state):
+            lock = partial(state.lock, run_id, lost.end, options.shard)
+            stack.enter_context(held_within(options.lock_timeout, lock, stop))
+    return lost
 
 
 def about_run(kind: RunKind, options: RunOptions, run_id: str) -> dict[str, Any]:

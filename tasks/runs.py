@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.endpoints import blamed_on, close_source
+from tasks.endpoints import close_source
 from tasks.oci.errors import IncompleteError, StateError
 from tasks.operations.reports.closing import closing_line
 from tasks.operations.reports.progress import Progress
@@ -30,9 +30,9 @@ from tasks.run_controls import RunControls
 from tasks.run_ends import RunEnds
 from tasks.run_options import RunKind, RunOptions, shown_options
 from tasks.run_parts import (
-    LostLock,
     about_run,
     check_own_files,
+    hold_lock,
     job_at_target,
     job_of,
     known_part,
@@ -44,7 +44,6 @@ from tasks.run_parts import (
     tracer_of,
 )
 from tasks.run_works import Works
-from tasks.stores.state.lock_patience import held_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
     from tasks.stores.registry.registry_store import RegistryStore
     from tasks.stores.state.run_spool import RunSpool
     from tasks.stores.state.run_state import RunState
-
 
 logger = logging.getLogger(__name__)
 
@@ -243,8 +241,7 @@ class Run:
             self.results(),
             self.log.findings,
             unreached=self.progress.unreached,
-            interrupted=self.tree.stop.requested,
-            failed_fast=self.log.failed_fast,
+            end=self.log.end,
         )
 
     def _write_report(self, path: Path | None) -> Path:
@@ -268,11 +265,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     with ExitStack() as stack:
         stack.callback(close_source, source)
         check_own_files(options)
-        state, lost = state_of(kind, options, stop), LostLock(stop)
-        if kind is RunKind.MIGRATE:
-            with blamed_on("--state", options.state):
-                lock = partial(state.lock, run_id, lost.end, options.shard)
-                stack.enter_context(held_within(options.lock_timeout, lock, stop))
+        state = state_of(kind, options, stop)
+        lost = hold_lock(stack, kind, state, options, run_id=run_id, stop=stop)
         controls = RunControls(options.limits, stop)
         progress = Progress(held=controls.hold.time)
         target = stack.enter_context(target_of(kind, options, controls, stop))
@@ -285,8 +279,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
         begin = works.of(kind, target)
         if options.traces:
             begin = traced(begin, stack.enter_context(tracer_of(kind, options, run_id)))
-        lost.log = log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
-        wait = partial(controls.hold.wait, stop)
+        log = RunLog(spool, progress, stop, fail_fast=options.policy.fail_fast)
+        lost.tell(log)
         tree = TreeRun(source, job, begin, hands, log=log, stop=stop, hold=controls.hold, workers=options.jobs)
         stack.callback(tree.close)
         ends = partial(RunEnds, kind, source, target, ledger, job=job, log=log, fitting=tree.fitting, options=options)
@@ -295,7 +289,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             options,
             tree,
             controls=controls,
-            ends=ends(stop=stop, wait=wait),
+            ends=ends(stop=stop, wait=partial(controls.hold.wait, stop)),
             log=log,
             ledger=ledger,
             spool=spool,

@@ -145,7 +145,7 @@ def test_the_time_of_a_run_begins_once_it_has_its_lock(options: RunOptions, monk
         gone_on.append(time.monotonic())
         yield
 
-    monkeypatch.setattr("tasks.runs.held_within", waited)
+    monkeypatch.setattr("tasks.run_parts.held_within", waited)
     with open_run(RunKind.MIGRATE, options, Stop()) as run:
         assert run.progress.started >= gone_on[0]
 

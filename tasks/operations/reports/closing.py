@@ -22,17 +22,15 @@ def closing_line(
     findings: Iterable[Finding],
     *,
     unreached: int,
-    interrupted: bool,
-    failed_fast: bool = False,
+    end: str | None,
 ) -> str:
     """How many tags and other things have a problem; a finding is left out where tags of its path have the same.
 
-    `unreached` is how many tags have no outcome.
+    `unreached` is how many tags have no outcome, `end` how the run ended, where that was before its time.
     """
     others = _others(results, findings)
-    if interrupted:
-        how = "--fail-fast ended the run" if failed_fast else "the run was interrupted"
-        said = f"{how}: {_left(totals, others)}{_and_unreached(unreached)}"
+    if end is not None:
+        said = f"{end}: {_left(totals, others)}{_and_unreached(unreached)}"
     elif not others or totals.problems:
         things = f", and {_things(others, 'other ')} one" if others else ""
         said = f"{totals.problems} of {totals.tags} tags have a problem{things}{_and_unreached(unreached)}"

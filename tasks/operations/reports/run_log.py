@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+FAILED_FAST = "--fail-fast ended the run"
+LOST_LOCK = "the run lost its lock"
+INTERRUPTED = "the run was interrupted"
 MOST_TOLD = 200
 """Problems that are logged one by one, as many as the dashboard's table shows."""
 
@@ -45,8 +48,8 @@ class RunLog:
         self._lock = threading.Lock()
         self._fatal: LayoutliftError | None = None
         self._told = 0
-        self.failed_fast = False
-        """Whether the run is over since something went wrong, and was not before."""
+        self.ended_by: str | None = None
+        """What ended the run, where it was not told to end."""
         self.findings: list[Finding] = []
         self.unasked = False
         """Whether layouts were taken from the ledger, without a question to the target."""
@@ -73,7 +76,7 @@ class RunLog:
             if result.code == kind.code:
                 self._give_up(kind(f"not tried, since before it: {result.message}"), result.message or "")
         if self._fail_fast and not self._stop.requested:
-            self.failed_fast = True
+            self.ended_by = FAILED_FAST
             self._stop.set()
 
     def _was_left(self, result: TagResult) -> bool:
@@ -141,6 +144,10 @@ class RunLog:
     def reason_to_skip(self) -> LayoutliftError | None:
         """Why nothing more should be begun, None while the run goes on."""
         if self._stop.requested:
-            what = "--fail-fast ended the run" if self.failed_fast else "the run ended"
-            return InterruptedRunError(f"{what} before this was begun")
+            return InterruptedRunError(f"{self.ended_by or 'the run ended'} before this was begun")
         return self._fatal
+
+    @property
+    def end(self) -> str | None:
+        """How the run ended before its time, None where it did not."""
+        return (self.ended_by or INTERRUPTED) if self._stop.requested else None

@@ -2,6 +2,7 @@
 
 from tasks.operations.reports.closing import closing_line
 from tasks.operations.reports.results import Outcome, TagResult, Totals
+from tasks.operations.reports.run_log import INTERRUPTED
 from tasks.ports import Finding
 
 
@@ -17,7 +18,7 @@ def line(
     totals = Totals(problems=sum(each.is_problem for each in results), other_problems=len(findings))
     for each in results:
         totals.outcomes[each.outcome] += 1
-    return closing_line(totals, results, findings, unreached=unreached, interrupted=interrupted)
+    return closing_line(totals, results, findings, unreached=unreached, end=INTERRUPTED if interrupted else None)
 
 
 SEE = "the report names each with its reason"
