@@ -149,7 +149,8 @@ def _last_resort(console: Console, ended: threading.Event, patience: float) -> N
     more = 0.0 if run is None else run.totals.tags / REPORTED_A_SECOND
     if ended.wait(more if run is not None and run.is_ending else 0.0):
         return
-    for last, seconds in ((_tell_of_it, LAST_WORDS_SECONDS), (_write_report, LAST_WORDS_SECONDS + more)):
+    brief = LAST_WORDS_SECONDS
+    for last, seconds in ((_tell_of_it, brief), (_write_ledger, brief), (_write_report, brief + more)):
         act = threading.Thread(target=last, args=(console,), daemon=True)
         act.start()
         act.join(seconds)  # its disk, or whoever reads what is said, may be what hangs
@@ -161,18 +162,31 @@ def _tell_of_it(_: Console) -> None:
     click.echo("layoutlift: something does not let go of the run; it is ended without waiting for it", err=True)
 
 
+def _write_ledger(console: Console) -> None:
+    """Keep what was brought, as nobody will close the ledger; of the tags in work it says that they are coming."""
+    if console.latest_run is not None:
+        with _told():
+            console.latest_run.ledger.flush()
+
+
 def _write_report(console: Console) -> None:
     run = console.latest_run
     if run is None:
         return
     run.log.note(Finding(".", InterruptedRunError.code, "the run was ended before all of its work had let go"))
-    for act in (run.write_report, run.ledger.flush):  # the latter as nobody will close it
-        try:
-            act()
-        except LayoutliftError as error:
-            tell(error)
+    with _told():
+        run.write_report()
     if run.report_places:
         click.echo(f"layoutlift: its report: {', '.join(run.report_places)}", err=True)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say what goes wrong in this block, and go on after it."""
+    try:
+        yield
+    except LayoutliftError as error:
+        tell(error)
 
 
 def die() -> NoReturn:

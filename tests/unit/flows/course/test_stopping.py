@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,7 +26,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError
 from tasks.run_options import RunKind
 from tasks.run_parts import state_of
-from tasks.runs import open_run
+from tasks.runs import Run, open_run
 from tasks.stop import Stop
 from tests.support.checks import check_of_one_tag
 
@@ -191,6 +192,7 @@ def test_a_report_of_very_many_tags_is_waited_for_and_work_that_does_not_let_go_
 ) -> None:
     ended, reports = NeverEnds(), []
     monkeypatch.setattr(stopping, "die", lambda: None)
+    monkeypatch.setattr(stopping, "_write_ledger", lambda _: None)
     monkeypatch.setattr(stopping, "_write_report", reports.append)
     totals = SimpleNamespace(tags=600_000)
     console: Any = SimpleNamespace(latest_run=SimpleNamespace(is_ending=is_ending, totals=totals))
@@ -199,15 +201,58 @@ def test_a_report_of_very_many_tags_is_waited_for_and_work_that_does_not_let_go_
     assert reports == [console]
 
 
-def test_what_the_last_report_tells_of_is_known_to_the_next_run(tmp_path: Path) -> None:
-    options = check_of_one_tag(tmp_path)
-    with open_run(RunKind.CHECK, options, Stop()) as run:
+@pytest.fixture
+def last_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """A run that has brought a tag, and does not let go."""
+    monkeypatch.setattr(stopping, "die", lambda: None)
+    with open_run(RunKind.CHECK, check_of_one_tag(tmp_path), Stop()) as run:
         run.ledger.note_tag("app", "v1", str(Digest.of(b"image")), None, 0, layout="app")
-        console: Any = SimpleNamespace(latest_run=run)
-        stopping._write_report(console)
-        assert run.report_path is not None
-        ledger = state_of(RunKind.CHECK, options, Stop()).ledger("next")
-        assert ledger.tags_of("app").keys() == {"v1"}
+        yield run
+
+
+def end_without_waiting(run: Run) -> None:
+    console: Any = SimpleNamespace(latest_run=run)
+    stopping._last_resort(console, cast("Any", NeverEnds()), 0.0)
+
+
+def brought(run: Run) -> set[str]:
+    """The tags that the next run knows as ours."""
+    return set(state_of(RunKind.CHECK, run.options, Stop()).ledger("next").tags_of("app"))
+
+
+def test_what_the_last_report_tells_of_is_known_to_the_next_run(last_run: Run) -> None:
+    end_without_waiting(last_run)
+    assert last_run.report_path is not None
+    assert brought(last_run) == {"v1"}
+
+
+def test_a_last_report_that_takes_too_long_does_not_keep_the_ledger_from_being_written(
+    last_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "LAST_WORDS_SECONDS", 0.1)
+    with blocking(monkeypatch, last_run, "write_report"):
+        end_without_waiting(last_run)
+        assert brought(last_run) == {"v1"}
+
+
+def test_a_ledger_that_takes_too_long_does_not_keep_the_last_report_from_being_named(
+    last_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with blocking(monkeypatch, last_run.ledger, "flush"):
+        end_without_waiting(last_run)
+    assert f"its report: {last_run.report_places[0]}" in capsys.readouterr().err
+
+
+@contextmanager
+def blocking(monkeypatch: pytest.MonkeyPatch, of: object, act: str) -> Iterator[None]:
+    """Have one of its acts wait for the end of the block."""
+    over = threading.Event()
+    with monkeypatch.context() as patched:
+        patched.setattr(of, act, lambda: over.wait(30))
+        try:
+            yield
+        finally:
+            over.set()
 
 
 def test_a_worker_keeps_its_own_sigterm() -> None:
