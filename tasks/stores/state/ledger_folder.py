@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
@@ -27,6 +28,11 @@ IDLE_SECONDS = 600.0
 _COMPACTED = "compacted.jsonl"
 _GUARD = "compaction.guard"
 _READ_ATTEMPTS = 5
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+_STAY_MANY = (
+    "become more with each run, which reads all of them: its file system has no locks, so that nobody knows which "
+    "are in use; move the state to one that has them, and name it in --state"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -135,8 +141,11 @@ def _compact_if_many(folder: Path) -> None:
     except (BlockingIOError, FileNotFoundError):
         return
     except OSError as error:
-        reason = error.strerror or error
-        logger.warning("the files of the ledger in %s are not made one for now: %s", folder, reason)
+        if error.errno in _NO_LOCKS:
+            logger.warning("the files of the ledger in %s %s", folder, _STAY_MANY)
+        else:
+            reason = error.strerror or error
+            logger.warning("the files of the ledger in %s are not made one for now: %s", folder, reason)
 
 
 def _compact(folder: Path, oldest: list[Path]) -> None:

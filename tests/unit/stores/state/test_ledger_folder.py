@@ -153,14 +153,22 @@ def test_a_file_of_another_user_that_is_dated_ahead_keeps_no_run_from_its_own(tm
     assert opened(tmp_path, "reader").tags_of("app").keys() == {"v1", "v2"}
 
 
-def test_a_folder_that_knows_no_flock_keeps_a_ledger_all_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
+def test_a_folder_that_knows_no_flock_keeps_a_ledger_all_the_same(tmp_path, monkeypatch, caplog, number):
+    """That its files go on to be more is said together with what to do about it."""
+
     def unsupported(*_):
-        raise OSError(errno.ENOTSUP, "not supported")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(ledger_folder.fcntl, "flock", unsupported)
-    many_runs(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        many_runs(tmp_path)
     assert None not in written(tmp_path)
     assert len(list(tmp_path.glob("ledger-*"))) == 25, "nobody knows which are in use"
+    (said,) = caplog.messages
+    assert said.startswith(f"the files of the ledger in {tmp_path} become more with each run")
+    assert "--state" in said
 
 
 def open_files(folder):
