@@ -10,10 +10,7 @@ from tasks.oci.errors import SourceError
 from tasks.stores.bucket.s3_errors import GarbledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-    from typing import TypeAlias
-
-    _Place: TypeAlias = frozenset[tuple[str, str]]
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 OBJECT_MARKERS = {"ContinuationToken": "NextContinuationToken"}
 """What a listing goes on with: the name of a request's parameter, and that of the page before."""
@@ -68,18 +65,22 @@ def pages_of(
 ) -> Iterator[Any]:
     """The pages of a listing, as they are asked for; the first one by these parameters besides.
 
+    A listing that goes in a circle is ended, if not the first time round.
+
     Raises:
         SourceError: there is more, and no way to it; and what `ask` raises.
     """
     place: dict[str, str] | None = dict(first or {})
-    seen: set[_Place] = set()
+    noted, asked = place, 0
     while place is not None:
-        seen.add(frozenset(place.items()))
         page = ask(**place)
         yield page
+        asked += 1
+        if asked.bit_count() == 1:  # powers of two: one falls into the circle, and the next is further than round it
+            noted = place
         place = _next_place(page, markers)
         if place is not None:
-            _refuse_circle(place, seen, where, markers)
+            _refuse_circle(place, noted, where, markers)
 
 
 def _next_place(page: Mapping[str, Any], markers: Mapping[str, str]) -> dict[str, str] | None:
@@ -89,9 +90,11 @@ def _next_place(page: Mapping[str, Any], markers: Mapping[str, str]) -> dict[str
     return {parameter: page[name] for parameter, name in markers.items() if page.get(name)}
 
 
-def _refuse_circle(place: Mapping[str, str], seen: Container[_Place], where: str, markers: Mapping[str, str]) -> None:
-    """Raise an error where a listing names nothing that it goes on with, or what it went on with before."""
-    if place and frozenset(place.items()) not in seen:
+def _refuse_circle(
+    place: Mapping[str, str], noted: Mapping[str, str] | None, where: str, markers: Mapping[str, str]
+) -> None:
+    """Raise an error where a listing names nothing that it goes on with, or a place that was noted before."""
+    if place and place != noted:
         return
     is_older = not place and "ContinuationToken" in markers
     hint = "; the store may know only the older listing: mount the bucket" if is_older else ""

@@ -684,11 +684,12 @@ def test_versions_and_uploads_whose_listing_does_not_go_on_are_told_so(script: S
 
 
 def test_a_listing_that_leads_back_to_where_it_was_is_told_so(script: ScriptedRegistry, bucket: OpenBucket) -> None:
-    for token in "abca":
+    for token in "abcabc":
         script.expect("GET", "/bucket", page({"app/oci-layout": MARKER}, more=token))
     with pytest.raises(ConfigurationError, match="does not go on where it was cut off"):
         bucket().list_layouts()
-    assert [request.query.get("continuation-token") for request in script.requests] == [None, ["a"], ["b"], ["c"]]
+    asked = [request.query.get("continuation-token") for request in script.requests]
+    assert asked == [None, *([token] for token in "abcab")]
 
 
 @pytest.mark.parametrize(
