@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from flows.course.live_limits import file_reader, kept_within_limits
 from flows.course.one_heap import use_one_heap
 from flows.course.telemetry import told_by_metrics
 from tasks.oci.codes import Refused
-from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError, ReferrerConflictError
+from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError, ReferrerConflictError, StateError
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import FATAL
 from tasks.operations.work.planning import OnConflict
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     Work: TypeAlias = Callable[[Run, Survey], None]
     Publish: TypeAlias = Callable[[Run], None]
+
+logger = logging.getLogger(__name__)
 
 _CONFLICTS = frozenset({Refused.CONFLICT, ReferrerConflictError.code})
 _UNSEEN = TRANSIENT_CODES | {kind.code for kind in FATAL}
@@ -108,7 +111,7 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
         try:
             conflicts, unseen = _found_by(plan, read)
         finally:
-            plan.discard()
+            _discard(plan)
     if conflicts:
         shown = ", ".join(str(result.target) for result in conflicts[:5])
         raise ConflictsError(
@@ -118,6 +121,14 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     if unseen and not stop.requested:
         shown = ", ".join(unseen[:5])
         raise ConflictsError(f"whether there are conflicts in {shown} can't be said now; nothing was changed")
+
+
+def _discard(plan: Run) -> None:
+    """Keep no results of a plan that nobody asks for; where they stay, what it came to counts all the same."""
+    try:
+        plan.discard()
+    except StateError as error:
+        logger.warning("the plan's results stay: %s", error)
 
 
 def _found_by(plan: Run, read: LimitsReader | None) -> tuple[list[TagResult], list[str]]:

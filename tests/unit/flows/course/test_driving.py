@@ -1,7 +1,7 @@
 """What `--on-conflict fail` asks for before a run: that nothing is written while there may be a conflict."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 
 from flows.course import driving
 from tasks.endpoints import TargetOptions
-from tasks.oci.errors import AuthenticationError, ConflictsError, SourceUnavailableError
+from tasks.oci.errors import AuthenticationError, ConflictsError, SourceUnavailableError, StateError
 from tasks.operations.reports.results import Outcome, TagResult
 from tasks.operations.running.hold import Hold
 from tasks.operations.work.planning import CopyPolicy
@@ -19,8 +19,8 @@ from tasks.run_options import RunKind, RunOptions
 from tasks.stop import Stop
 
 
-def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> None:
-    """Have the plan come to these."""
+def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding, lost: Exception | None = None) -> None:
+    """Have the plan come to these; `lost` is what its results meet when they are to be removed."""
     tree = SimpleNamespace(survey=lambda: SimpleNamespace(batches=()), execute_all=lambda _: None)
     results = [each for each in found if isinstance(each, TagResult)]
     findings = [each for each in found if isinstance(each, Finding)]
@@ -31,12 +31,18 @@ def planned(monkeypatch: pytest.MonkeyPatch, *found: TagResult | Finding) -> Non
         assert not asked.policy.prove_again, "the run itself looks for what was lost, which is no conflict"
         options = SimpleNamespace(hours=None)
         log, discarded = SimpleNamespace(findings=findings), list[bool]()
+
+        def discard() -> None:
+            discarded.append(True)
+            if lost is not None:
+                raise lost
+
         yield SimpleNamespace(
             tree=tree,
             results=lambda: iter(results),
             log=log,
             options=options,
-            discard=lambda: discarded.append(True),
+            discard=discard,
         )
         assert discarded, "nobody reads it again"
 
@@ -78,6 +84,25 @@ def test_what_has_nothing_to_do_with_conflicts_does_not_keep_a_run_from_beginnin
 ) -> None:
     planned(monkeypatch, tag(Outcome.REFUSED, "invalid_manifest"), Finding("x", "not_a_layout", "files"))
     refuse()
+
+
+def test_results_of_the_look_that_can_not_be_removed_hide_nothing_of_what_it_found(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    planned(monkeypatch, tag(Outcome.REFUSED, "conflict"), lost=StateError("the disk is gone"))
+    with pytest.raises(ConflictsError, match="other content under 1 tag "):
+        refuse()
+    assert [record.getMessage() for record in caplog.records] == ["the plan's results stay: the disk is gone"]
+    monkeypatch.setattr(driving, "_found_by", raising(SourceUnavailableError("no source")))
+    with pytest.raises(SourceUnavailableError):
+        refuse()
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def act(*_: object) -> Any:
+        raise error
+
+    return act
 
 
 @pytest.mark.parametrize(("deletes", "held"), [(True, None), (False, "paused")])
