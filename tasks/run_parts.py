@@ -223,7 +223,7 @@ def _refuse_other_list(shard: Shard, name: str | None, listed: ExactList | None)
 def known_part(kind: RunKind, job: RunJob, target: RegistryStore | None) -> LedgerPart | None:
     """What a run has to know of earlier ones, who may have brought millions of tags; None for all of it.
 
-    A shard asks for what is about its own repositories, and a verification for no tags at all.
+    A shard asks for what is about its own repositories, and a verification for what is noted of layouts.
     """
     if kind is RunKind.VERIFY:
         return LedgerPart(None if job.only is None else frozenset(job.only), frozenset())
