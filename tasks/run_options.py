@@ -14,7 +14,7 @@ from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.results import Depth
 from tasks.operations.running.hold import Limits
 from tasks.operations.running.hours import Hours
-from tasks.operations.work.planning import CopyPolicy
+from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
@@ -117,6 +117,11 @@ class RunOptions:
         """Whether the user left something of the source out, so that the run can't speak for all of it."""
         chosen = (self.include, self.exclude, self.newest, self.ages, self.tags_from)
         return any(chosen) or not self.policy.referrers
+
+    @property
+    def takes_all_tags(self) -> bool:
+        """Whether each tag of the source has an outcome, and nothing else has one."""
+        return not self.leaves_out and self.policy.untagged is Untagged.NONE
 
     @property
     def choice_settings(self) -> tuple[object, ...]:

@@ -236,13 +236,7 @@ class Run:
         """The line that ends the run; None where it is complete."""
         if self.tree.complete:
             return None
-        return closing_line(
-            self.totals,
-            self.results(),
-            self.log.findings,
-            unreached=self.progress.unreached,
-            end=self.log.end,
-        )
+        return closing_line(self.log, self.results(), takes_all=self.options.takes_all_tags)
 
     def _write_report(self, path: Path | None) -> Path:
         return self._spool.write_report(path, self.header(), self.totals_json(), self.log.findings, self.log.indexes)

@@ -17,21 +17,25 @@ from flows.forms.parameters import MigrateParameters
 from tasks.endpoints import TargetOptions
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.ledger_memory import LedgerPart
-from tasks.oci.errors import ConfigurationError, StateError
+from tasks.oci.errors import ConfigurationError, PermissionDeniedError, StateError
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.choosing.exact_list import ExactList
+from tasks.operations.choosing.newest import Newest
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.results import Outcome, TagResult
-from tasks.ports import Shard
+from tasks.operations.work.planning import CopyPolicy, Untagged
+from tasks.ports import IndexFile, Shard
 from tasks.run_options import RunKind, RunOptions
 from tasks.run_parts import job_at_target, job_of, known_part, state_of
 from tasks.runs import Run, open_run
 from tasks.stop import Stop
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.source_checks import refuse_within
 from tasks.stores.state import json_lines
 from tasks.stores.state.ledger_folder import LedgerFolder
 from tasks.stores.state.state_directory import StateDirectory
 from tests.support.checks import check_of_one_tag
+from tests.support.layouts import LayoutBuilder
 
 
 @pytest.fixture
@@ -125,6 +129,41 @@ def test_a_report_that_got_everywhere_is_named_where_the_user_and_the_state_have
     report = run.write_report()
     assert run.report_places == [str(tmp_path / "report.json"), str(report)]
     run.raise_if_incomplete()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        ({}, "20 tags were"),
+        ({"include": ("*:v1",)}, "up to 20 tags were"),
+        ({"newest": Newest(1)}, "up to 20 tags were"),
+        ({"policy": CopyPolicy(untagged=Untagged.ALL)}, "up to 20 tags were"),
+    ],
+    ids=["all", "patterns", "newest", "untagged"],
+)
+def test_of_a_layout_that_nobody_could_open_no_more_tags_are_missed_than_may_be_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any], left: str
+) -> None:
+    read_index = LayoutDirectory.read_index
+
+    def refuse(source: LayoutDirectory, path: str) -> IndexFile:
+        if path == "closed":
+            raise PermissionDeniedError("for this one", status=403)
+        return read_index(source, path)
+
+    options = check_of_one_tag(tmp_path)
+    for name in ("open", "closed"):
+        layout = LayoutBuilder(tmp_path / "source" / name)
+        for number in range(20):
+            layout.image(f"v{number}", layers=[b"layer"])
+        layout.write()
+    with open_run(RunKind.CHECK, replace(options, **chosen), Stop()) as run:
+        survey = run.survey()
+        monkeypatch.setattr(LayoutDirectory, "read_index", refuse)
+        run.tree.execute_all(survey.batches)
+        assert run.closing() == (
+            f"1 thing has a problem, and {left} not looked at; the report names each with its reason"
+        )
 
 
 def test_a_run_is_at_its_end_as_soon_as_its_report_is_begun(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

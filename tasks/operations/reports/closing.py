@@ -11,34 +11,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tasks.operations.reports.results import TagResult, Totals
+    from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Finding
 
 _SEE = "the report names each with its reason"
 
 
-def closing_line(
-    totals: Totals,
-    results: Iterable[TagResult],
-    findings: Iterable[Finding],
-    *,
-    unreached: int,
-    end: str | None,
-) -> str:
+def closing_line(log: RunLog, results: Iterable[TagResult], *, takes_all: bool) -> str:
     """How many tags and other things have a problem; a finding is left out where tags of its path have the same.
 
-    `unreached` is how many tags have no outcome, `end` how the run ended, where that was before its time.
+    Tags without an outcome are counted, too; unless the run `takes_all`, some of them may not be chosen.
     """
-    others = _others(results, findings)
-    if end is not None:
-        said = f"{end}: {_left(totals, others)}{_and_unreached(unreached)}"
+    totals, unreached, most = log.progress.totals, log.progress.unreached, "" if takes_all else "up to "
+    left = f", and {most}{counted(unreached, 'tag', 'were')} not looked at" if unreached else ""
+    others = _others(results, log.findings)
+    if log.end is not None:
+        said = f"{log.end}: {_left(totals, others)}{left}"
     elif not others or totals.problems:
         things = f", and {_things(others, 'other ')} one" if others else ""
-        said = f"{totals.problems} of {totals.tags} tags have a problem{things}{_and_unreached(unreached)}"
+        said = f"{totals.problems} of {totals.tags} tags have a problem{things}{left}"
     elif not totals.tags:
-        of = f" of {unreached:,}" if unreached else ""
+        of = f" of {most}{unreached:,}" if unreached else ""
         said = f"no tag{of} was looked at, and {_things(others)} a problem"
     elif unreached:
-        said = f"{_things(others)} a problem{_and_unreached(unreached)}"
+        said = f"{_things(others)} a problem{left}"
     else:
         said = f"no tag has a problem, but {_things(others, 'other ')} one"
     return f"{said}; {_SEE}"
@@ -57,7 +53,3 @@ def _left(totals: Totals, others: int) -> str:
 
 def _things(number: int, kind: str = "") -> str:
     return counted(number, f"{kind}thing", "have")
-
-
-def _and_unreached(tags: int) -> str:
-    return f", and {counted(tags, 'tag', 'were')} not looked at" if tags else ""

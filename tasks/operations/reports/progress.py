@@ -109,7 +109,10 @@ class Progress:
 
     @property
     def unreached(self) -> int:
-        """How many tags have no outcome; at the end of a run, those of repositories that it could not look into."""
+        """How many tags have no outcome; at the end of a run, those of repositories that it could not look into.
+
+        Of such a repository all count that the survey expected, whichever are chosen.
+        """
         return max(0, self.expected - self.totals.tags)
 
     @property

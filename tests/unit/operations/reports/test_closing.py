@@ -1,9 +1,11 @@
 """The last line of a run that is not complete says what kept it from being so."""
 
 from tasks.operations.reports.closing import closing_line
-from tasks.operations.reports.results import Outcome, TagResult, Totals
-from tasks.operations.reports.run_log import INTERRUPTED
+from tasks.operations.reports.progress import Progress
+from tasks.operations.reports.results import Outcome, TagResult
+from tasks.operations.reports.run_log import RunLog
 from tasks.ports import Finding
+from tasks.stop import Stop
 
 
 def tag(name: str, outcome: Outcome = Outcome.REFUSED, code: str | None = "name_collision") -> TagResult:
@@ -12,13 +14,27 @@ def tag(name: str, outcome: Outcome = Outcome.REFUSED, code: str | None = "name_
     )
 
 
+class Forgetful:
+    def record(self, result: TagResult) -> None:
+        pass
+
+
 def line(
-    *results: TagResult, findings: tuple[Finding, ...] = (), interrupted: bool = False, unreached: int = 0
+    *results: TagResult,
+    findings: tuple[Finding, ...] = (),
+    interrupted: bool = False,
+    unreached: int = 0,
+    takes_all: bool = True,
 ) -> str:
-    totals = Totals(problems=sum(each.is_problem for each in results), other_problems=len(findings))
+    stop = Stop()
+    log = RunLog(Forgetful(), Progress(), stop, fail_fast=False)
+    log.progress.expect(len(results) + unreached)
     for each in results:
-        totals.outcomes[each.outcome] += 1
-    return closing_line(totals, results, findings, unreached=unreached, end=INTERRUPTED if interrupted else None)
+        log.keep(each)
+    log.note_all(findings)
+    if interrupted:
+        stop.set()
+    return closing_line(log, results, takes_all=takes_all)
 
 
 SEE = "the report names each with its reason"
@@ -57,6 +73,16 @@ def test_tags_of_which_nothing_is_known_are_not_told_as_having_no_problem() -> N
     assert line(good, findings=closed, interrupted=True, unreached=7) == (
         "the run was interrupted: 0 of 1 tags and 1 other thing have a problem or were not begun, "
         f"and 7 tags were not looked at; {SEE}"
+    )
+
+
+def test_of_tags_that_may_not_be_chosen_the_most_is_told() -> None:
+    closed = (Finding("big", "permission_denied", "403"),)
+    assert line(tag("v1", Outcome.UP_TO_DATE, None), findings=closed, unreached=5000, takes_all=False) == (
+        f"1 thing has a problem, and up to 5,000 tags were not looked at; {SEE}"
+    )
+    assert line(findings=closed, unreached=5000, takes_all=False) == (
+        f"no tag of up to 5,000 was looked at, and 1 thing has a problem; {SEE}"
     )
 
 
