@@ -662,7 +662,7 @@ def test_the_rules_tell_of_a_schedule_that_fails_each_night_whatever_it_fails_fo
 def test_each_of_the_rules_for_no_success_waits_as_long_as_its_flows_are_apart() -> None:
     """Verifications are weekly: a day's patience with them told of silence on six days of seven.
 
-    A cut-over has no schedule.
+    A cut-over has no schedule: nothing waits for the next one, nor for the first after a rehearsal that failed.
     """
     rules = yaml.safe_load((INFRA / "monitoring" / "prometheus-rules.yaml").read_text())
     alerts = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
@@ -673,15 +673,26 @@ def test_each_of_the_rules_for_no_success_waits_as_long_as_its_flows_are_apart()
     for alert, (flows, seconds) in waits.items():
         assert f"{{{flows}}}" in alerts[alert]
         assert alerts[alert].strip().endswith(f"> {seconds}")
+    assert 'layoutlift_run_started_timestamp_seconds{flow!="cutover"}' in alerts["LayoutliftNeverSucceeded"]
     dashboard = json.loads((INFRA / "monitoring" / "grafana-dashboard.json").read_text())
     panel = dashboard["panels"][0]["fieldConfig"]
-    (verify,) = panel["overrides"]
-    assert [step["value"] for step in panel["defaults"]["thresholds"]["steps"]] == [None, 26 * 3600, 48 * 3600]
-    assert re.search(verify["matcher"]["options"].strip("/"), "verify /bucket → registry.example")
-    assert re.search(verify["matcher"]["options"].strip("/"), "cutover /bucket → registry.example")
-    assert not re.search(verify["matcher"]["options"].strip("/"), "migrate /verify → verify.example")
-    (thresholds,) = verify["properties"]
-    assert [step["value"] for step in thresholds["value"]["steps"]] == [None, 8 * 24 * 3600, 15 * 24 * 3600]
+    nightly, weekly = [None, 26 * 3600, 48 * 3600], [None, 8 * 24 * 3600, 15 * 24 * 3600]
+    flows = {"migrate": nightly, "migrate --since-last": nightly, "verify": weekly, "cutover": [None]}
+    assert {flow: steps_of(panel, f"{flow} /bucket → registry.example") for flow in flows} == flows
+    assert steps_of(panel, "migrate /verify → verify.example") == nightly
+
+
+def steps_of(panel: dict[str, Any], series: str) -> list[int | None]:
+    """From which values on a series has another colour in a panel."""
+    special = [
+        value["value"]
+        for override in panel["overrides"]
+        for value in override["properties"]
+        if re.search(override["matcher"]["options"].strip("/"), series)
+    ]
+    assert len(special) <= 1
+    thresholds = special[0] if special else panel["defaults"]["thresholds"]
+    return [step["value"] for step in thresholds["steps"]]
 
 
 @pytest.mark.parametrize("expression", ["sum(layoutlift_tags_total", "rate(layoutlift_tags_total)", "1 +"])
