@@ -111,7 +111,8 @@ class Works:
         """What copies into a repository that is prepared; if it `brings` anything, it says who may read a new one."""
         noted = NotedTags(self.ledger, repository, inventory.path, self.policy)
         planner = self._planner(tools.target, tools.whole_source, noted)
-        told = new_may_be_public(inventory.path, repository, planner, tools.target.profile) if brings else ()
+        told = (*new_may_be_public(inventory.path, repository, planner, tools.target.profile),) if brings else ()
+        self.preparation.warn_once(told)
         return CopyWork(tools, inventory, noted, planner, announced=told)
 
     def plan(self, target: Target) -> BeginWork:

@@ -23,7 +23,7 @@ from tasks.operations.source.source_graph import Census
 from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.operations.work.repository_work import RepositoryWork, Unit, units_of
 from tasks.operations.work.spare_hands import SpareHands
-from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories, RepositoryState
+from tasks.registry_ports import NewRepositories, RepositoryState
 from tasks.run_options import RunOptions
 from tasks.run_works import Works
 from tasks.stop import Stop
@@ -187,9 +187,25 @@ def test_a_repository_that_a_push_makes_for_everybody_to_read_is_named_before_an
     assert said("plan") == said("migrate") == []
 
 
+def test_before_the_first_push_that_may_be_for_everybody_to_read_a_warning_tells_so_once_a_run(
+    tmp_path: Path, runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the report it stands once all is public."""
+    second = LayoutBuilder(tmp_path / "lib")
+    second.image("v1", layers=[b"layer"])
+    second.write()
+    runs.target.profile = profile_of(RegistryKind.DOCKER_HUB, "")
+    begin = runs.works(replace(OPTIONS, since_last=False)).migrate(runs.target)
+    for name in ("app", "lib"):
+        inventory = enumerate_repository(runs.source, name)
+        begin(inventory, f"team/{name}", units_of(inventory, inventory.tags, OPTIONS.policy))
+    (message,) = caplog.messages
+    assert message.startswith("team/app has no tags there yet: if Docker Hub does not have it, the push makes it, ")
+    assert message.endswith("; this may be so of others, too: the report names each (new_may_be_public)")
+
+
 RATE = 10_000.0
 LAYER = b"x" * 100_000
-NOT_PREPARED: Any = SimpleNamespace(prepare=lambda _: None, state=lambda _: MADE_BY_A_PUSH)
 
 
 class Clock(Stop):
@@ -228,7 +244,7 @@ def seconds(root: Path, clock: Clock, target: MemoryTarget, kind: str, pace: Pac
     source, hands, selection = LayoutDirectory(str(root)), SpareHands(1), Selection.parse()
     options = RunOptions(str(root), None, policy=CopyPolicy(depth=depth))
     progress, ledger = Progress(), Ledger(MemoryLines())
-    works = Works(source, options, selection, hands, ledger, Census(), progress, pace, NOT_PREPARED)
+    works = Works(source, options, selection, hands, ledger, Census(), progress, pace, Preparation())
     begin: Any = works.check() if kind == "check" else getattr(works, kind)(target)
     inventory = enumerate_repository(source, "app")
     started = clock.now

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Refused, Remark
+from tasks.operations.reports.shown_text import printable
 from tasks.ports import Finding
 from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.operations.copying.tag_planner import TagPlanner
     from tasks.registry_ports import RepositoryKeeper, RepositoryState
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,8 @@ class Preparation:
 
     keeper: RepositoryKeeper | None = None
     new: NewRepositories | None = None
+    _first_warning: Lock = field(default_factory=Lock, repr=False, compare=False)
+    """Taken by it, and never let go."""
 
     def refusal(self, repository: str) -> tuple[str, str] | None:
         """Why a push to the repository would fail, as code and message.
@@ -55,6 +63,13 @@ class Preparation:
         """
         if self.keeper is not None and self.new is not None and not self.state(repository).exists:
             self.keeper.create(repository, self.new)
+
+    def warn_once(self, told: Sequence[Finding]) -> None:
+        """Log the first thing of a run that somebody may want to know before a push, and not in the report alone."""
+        if told and self._first_warning.acquire(blocking=False):
+            first = told[0]
+            also = "this may be so of others, too: the report names each"
+            logger.warning("%s; %s (%s)", printable(first.message), also, first.code)
 
     def state(self, repository: str) -> RepositoryState:
         """What the registry says of a repository; where it has no keeper, a push makes it, and moves its tags.
