@@ -85,11 +85,20 @@ def _refuse_other_than_utf8(parameters: BaseModel) -> None:
 
 
 def _ensured_server(console: Console, before_start: Callable[[], None]) -> ServerAddress:
-    try:
-        if prefect_server.would_start():
-            before_start()
+    with _standalone_offered():
+        would_start = prefect_server.would_start()
+    if would_start:
+        before_start()
+    with _standalone_offered():
         return prefect_server.ensure_server(console.stop.check)
-    except StateError as error:
+
+
+@contextmanager
+def _standalone_offered() -> Iterator[None]:
+    """Say where there is no server that a run needs none; others that call for one do."""
+    try:
+        yield
+    except (ConfigurationError, StateError) as error:
         raise ConfigurationError(f"{error}; --standalone does without a server") from error
 
 

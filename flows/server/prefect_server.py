@@ -184,8 +184,7 @@ def external_address(api_url: str) -> ServerAddress:
     """
     if not api_url.lower().startswith(("http://", "https://")):
         raise ConfigurationError(
-            "PREFECT_API_URL is no address of a server, as http://127.0.0.1:4200/api is; correct it, unset it, "
-            "or use --standalone"
+            "PREFECT_API_URL is no address of a server, as http://127.0.0.1:4200/api is; correct it, or unset it"
         )
     dashboard = api_url.removesuffix("/api")
     return ServerAddress(dashboard, api_url[len(dashboard) :])

@@ -64,9 +64,11 @@ def refuse_unusable_proxies() -> None:
     try:
         httpx.Client(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)).close()  # one of its own takes long to make
     except (httpx.InvalidURL, ImportError, ValueError):
+        *others, last = names
+        which = f"one of {', '.join(others)} and {last}" if others else last
         raise ConfigurationError(
-            f"Prefect's client can't use what {' and '.join(names)} {'says' if len(names) == 1 else 'say'}: it takes "
-            "proxies of http and https, and no networks of IPv6 in NO_PROXY; correct that, or use --standalone"
+            f"Prefect's client can't use what {which} says: it takes proxies of http and https, and in NO_PROXY no "
+            "networks of IPv6 and no addresses in brackets; correct that"
         ) from None
 
 

@@ -6,10 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pydantic import BaseModel, ValidationError
 
+from flows.cli import main
+from flows.forms.parameters import VerifyParameters
+from flows.server.embedded import run_flow
 from flows.server.prefect_server import ensure_server
 from flows.server.wrong_settings import refuse_unusable_proxies, wrong_settings_told
+from flows.terminal.console import Console
 from tasks.oci.errors import ConfigurationError
 
 PROGRAM = """
@@ -58,10 +63,19 @@ def test_certificates_that_are_not_there_are_named_before_a_server_is_started(
     assert not (tmp_path / "prefect").exists()
 
 
+@pytest.fixture
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(each, raising=False)
+        monkeypatch.delenv(each.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("no_proxies")
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("NO_PROXY", "localhost,127.0.0.1,fd00::/8"),
+        ("NO_PROXY", "localhost,[::1]"),
         ("ALL_PROXY", "socks5://me:hunter2@127.0.0.1:9"),
         ("all_proxy", "socks://me:hunter2@127.0.0.1:9"),
         ("HTTPS_PROXY", "http://me:hunter2@proxy:port"),
@@ -71,15 +85,39 @@ def test_a_proxy_that_prefect_can_not_use_is_named_before_a_server_is_started(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its client reads all of these variables as soon as there is one, whichever server it is for."""
-    for each in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(each, raising=False)
-        monkeypatch.delenv(each.upper(), raising=False)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=f"^Prefect's client can't use what {name} says") as caught:
         ensure_server()
     assert not (tmp_path / "prefect").exists()
     assert (value in str(caught.value), "hunter2" in str(caught.value)) == (False, False)
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_where_several_variables_name_proxies_none_that_may_be_right_is_called_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("HTTP_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://a:1"), ("NO_PROXY", "[::1]")):
+        monkeypatch.setenv(name, value)
+    said = r"^Prefect's client can't use what one of HTTP_PROXY, HTTPS_PROXY and NO_PROXY says"
+    with pytest.raises(ConfigurationError, match=said):
+        refuse_unusable_proxies()
+
+
+WRONG = [("NO_PROXY", "[::1]"), ("SSL_CERT_FILE", "ca.pem"), ("PREFECT_API_URL", "localhost:4200")]
+
+
+@pytest.mark.usefixtures("no_proxies")
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_only_who_can_do_without_a_server_is_told_of_it(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setenv(name, value)
+    ended = CliRunner().invoke(main, ["alerts", "remove"])
+    assert (ended.exit_code, name in ended.stderr, "--standalone" in ended.stderr) == (2, True, False)
+    with pytest.raises(ConfigurationError, match=f"{name}.*; --standalone does without a server$"):
+        run_flow("verify", VerifyParameters(source="/source", target="a.example"), Console())
 
 
 def test_a_proxy_that_prefect_can_use_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
