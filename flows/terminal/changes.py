@@ -14,6 +14,7 @@ from flows.terminal.reading_source import opened_source
 from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
 from tasks.operations.choosing.chosen_tags import plan_chosen, refused_findings, said_of
+from tasks.operations.choosing.exact_list import as_listed
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
 from tasks.operations.in_step.unlisted import asked_for
@@ -140,7 +141,7 @@ def _compared_with(parameters: ListParameters, target: str, known: int) -> str:
 
 def _line(change: TagChange) -> str:
     shown = " → ".join(str(each) for each in (change.before, change.digest) if each is not None)
-    return f"{_SIGNS[change.change]} {printable(change.path)}:{change.tag}\t{shown}"
+    return f"{_SIGNS[change.change]} {as_listed(change.path)}:{change.tag}\t{shown}"
 
 
 def _document(

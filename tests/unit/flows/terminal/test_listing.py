@@ -174,6 +174,8 @@ def test_each_line_of_a_list_finds_its_tag_again_whatever_its_repository_is_call
     (tmp_path / "images.txt").write_text(lines)
     again = listed(tmp_path / "source", "--tags-from", tmp_path / "images.txt")
     assert (again.exit_code, again.stdout, again.stderr) == (0, lines, "")
+    changes = listed(tmp_path / "source", "--changed", TARGET).stdout
+    assert changes.splitlines() == [f"+ {line}" for line in lines.splitlines()], "without signs such a list"
     (tmp_path / "images.txt").write_text("".join(f"#{line}\n" for line in lines.splitlines()[1:]) + "app:v1")
     assert listed(tmp_path / "source", "--tags-from", tmp_path / "images.txt").stdout.startswith("app:v1\t")
 
