@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
+from tasks.oci.bounded_json import TooManyValuesError, json_within
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, UnexpectedAnswerError
 from tasks.oci.media_types import IMAGE_INDEX
@@ -127,11 +127,10 @@ def _path(url: str) -> str:
 
 def _entries(answer: HttpAnswer, field: str) -> list[object] | None:
     """What a page lists; None where it has no such field."""
-    if answer.body.count(b",") > MOST_VALUES:
-        message = f"{redacted(answer.url)}: the list has more than {MOST_VALUES:,} values"
-        raise UnexpectedAnswerError(message, status=answer.status)
     try:
-        listed = json.loads(answer.body).get(field, _ABSENT)
+        listed = json_within(answer.body, MOST_VALUES).get(field, _ABSENT)
+    except TooManyValuesError as error:
+        raise UnexpectedAnswerError(f"{redacted(answer.url)}: the list has {error}", status=answer.status) from error
     except (ValueError, AttributeError, RecursionError) as error:
         raise UnexpectedAnswerError(f"{redacted(answer.url)}: the list is not JSON", status=answer.status) from error
     if listed is _ABSENT:

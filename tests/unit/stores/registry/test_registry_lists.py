@@ -23,13 +23,15 @@ def test_a_header_of_nothing_but_beginnings_is_gone_through_at_once(link: str) -
     assert time.process_time() - begun < 1
 
 
-@pytest.mark.parametrize("value", ["{}", "[]", '"a"'])
+@pytest.mark.parametrize(
+    ("value", "most"), [('"a"', 999), ('"a,[{"', 999), ("{}", 499), ("[]", 499), ("[[[]]]", 249), ('{"a":[]}', 333)]
+)
 def test_a_page_of_nothing_but_small_values_is_not_made_objects_of(
-    value: str, monkeypatch: pytest.MonkeyPatch
+    value: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of 64 MB took two gigabytes, and a list may have several."""
     monkeypatch.setattr(registry_lists, "MOST_VALUES", 1_000)
-    pages = [f'{{"tags": [{",".join([value] * count)}]}}'.encode() for count in (1_001, 1_002)]
+    pages = [f'{{"tags": [{",".join([value] * count)}]}}'.encode() for count in (most, most + 1)]
     listed, refused = (HttpAnswer(200, {}, page, "http://registry.example/v2/app/tags/list") for page in pages)
     assert read_pages(listed, "tags", refuse_to_ask).whole
     with pytest.raises(UnexpectedAnswerError, match="more than 1,000 values"):
