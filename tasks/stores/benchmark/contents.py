@@ -70,8 +70,3 @@ def check_arrived(folder: Path, expected: Mapping[str, str]) -> None:
             raise ContentNotFoundError(f"{name} arrived and can't be read: {error.strerror}") from error
         if found != digest:
             raise DigestMismatchError(f"{name} arrived with other bytes: sha256:{found} and not sha256:{digest}")
-
-
-def blobs_of(layout: Path) -> dict[str, str]:
-    """The blobs of a layout by the names that copies of them have, each with its digest."""
-    return {path.name: path.name for path in (layout / "blobs" / "sha256").iterdir()}

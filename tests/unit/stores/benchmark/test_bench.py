@@ -1,6 +1,7 @@
 """What is no failure of a path is not counted as one."""
 
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +12,8 @@ import pytest
 from tasks.benchmark_values.cases import MIB, parse_case
 from tasks.benchmark_values.facts import Phase
 from tasks.benchmark_values.options import ContentKind
-from tasks.benchmark_values.paths import Visit
-from tasks.oci.errors import LayoutliftError, ProgramFailedError, StateError
+from tasks.benchmark_values.paths import Arrives, Visit
+from tasks.oci.errors import DigestMismatchError, LayoutliftError, ProgramFailedError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.stop import Stop
 from tasks.stores.benchmark import bucket_area, mounted_path
@@ -127,6 +128,27 @@ def test_a_pull_that_has_nothing_to_read_before_is_cold_all_the_same(
         bench = Bench(a_venue(), work, Stop(), 0.0, drop_caches=True)
         bench.begin(CASE, ContentKind.BINARY)
         assert [phase for phase, _ in bench.visit(Visit(path, CASE, 1))] == [Phase.COLD, Phase.WARM]
+
+
+BY_DIGEST = 'for each in content/*; do sum=$(sha256sum "$each"); cp "$each" "{out}/${{sum%% *}}"; done'
+
+
+SPOILT = "for each in {out}/*; do echo > $each; done"
+
+
+@pytest.mark.parametrize(("also", "is_right"), [("true", True), (SPOILT, False)])
+def test_blobs_that_come_from_where_a_path_pushed_them_itself_are_proved_by_the_content(
+    tmp_path: Path, also: str, *, is_right: bool
+) -> None:
+    """Nothing is in the plain directory then; the manifest of each push is another one, besides."""
+    pull = ("/bin/sh", "-c", f"{BY_DIGEST}; {also}")
+    path = replace(CATALOGUE["s3fs"], mount=(), last=(), pull=pull, arrives=Arrives.BLOBS)
+    venue = replace(a_venue(), areas={"none": BucketArea(a_venue().client, BucketAddress("none", "p/"), "run")})
+    with WorkFolder(tmp_path, "run") as work:
+        bench = Bench(venue, work, Stop(), 0.0, drop_caches=False)
+        bench.begin(parse_case("1kBx2"), ContentKind.BINARY)
+        with nullcontext() if is_right else pytest.raises(DigestMismatchError):
+            assert len(list(bench.visit(Visit(path, parse_case("1kBx2"), 1)))) == 2
 
 
 class Service:
