@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.benchmark_values.facts import About, UsedPath
 from tasks.benchmark_values.paths import Origin
+from tasks.oci.errors import SourceUnavailableError
 from tasks.operations.benchmark.visits import most_traffic, registry_traffic
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tasks.benchmark_values.cases import Case
+    from tasks.benchmark_values.facts import Results
     from tasks.benchmark_values.options import BenchmarkOptions
     from tasks.benchmark_values.paths import PathSpec
     from tasks.stores.benchmark.bench import Bench
@@ -40,7 +42,31 @@ def no_mounts(paths: Sequence[PathSpec]) -> Iterator[str]:
     mounts = hanging_mounts()
     for path in paths:
         if path.mounted_at is not None and not on_the_way(mounts, resolve(path.mounted_at, mounts)[0]):
-            yield f"{path.name}: nothing is mounted at {path.mounted_at}, so that this machine's own disk is measured"
+            yield _no_mount(path)
+
+
+def _no_mount(path: PathSpec) -> str:
+    return f"{path.name}: nothing is mounted at {path.mounted_at}, so that this machine's own disk is measured"
+
+
+def refuse_changed_mounts(paths: Sequence[PathSpec], kept: Results) -> None:
+    """See that figures of a mount and of this machine's own disk do not become one result.
+
+    Raises:
+        SourceUnavailableError: a mount of the user's went since what is kept was measured, or came.
+    """
+    if not kept.ended:
+        return
+    now = set(no_mounts(paths))
+    for path in (each for each in paths if each.mounted_at is not None):
+        was = _no_mount(path) in kept.warnings
+        if was is not (_no_mount(path) in now):
+            there = "there is a mount" if was else "nothing is mounted"
+            then = "on this machine's own disk" if was else "through a mount"
+            raise SourceUnavailableError(
+                f"{path.name}: {there} at {path.mounted_at}, where what is kept was measured {then}: "
+                f"{'unmount' if was else 'mount'} it, or begin anew with another --out"
+            )
 
 
 def not_cold(paths: Sequence[PathSpec], *, drops: bool) -> Iterator[str]:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_about import about_run, no_mounts, not_cold, shown_path, traffic_lines
+from tasks.benchmark_about import about_run, no_mounts, not_cold, refuse_changed_mounts, shown_path, traffic_lines
 from tasks.benchmark_parts import result_folder_of, usable_paths, venue_of
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
@@ -79,9 +79,11 @@ class BenchmarkRun:
 
         Raises:
             ConfigurationError: that run measured something else, or the results can't be written.
+            SourceUnavailableError: a mount of the user's went since that run, or came.
             StateError: what it left can't be read.
         """
         kept = kept_of(self.folder.rows() if self.options.resume else (), self.about)
+        refuse_changed_mounts(self.paths, kept)
         if self.options.resume and kept.about is None:
             logger.warning("--resume: there is nothing to go on with in %s: all is measured", self.folder.path)
         self.measurements += kept.measurements

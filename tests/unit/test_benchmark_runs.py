@@ -318,6 +318,42 @@ def test_an_own_mount_that_is_not_there_any_more_ends_the_run(
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (
+            {"/mnt/here"},
+            set(),
+            "here: nothing is mounted at /mnt/here, where what is kept was measured through a mount",
+        ),
+        (
+            set(),
+            {"/mnt/here"},
+            "here: there is a mount at /mnt/here, where what is kept was measured on this machine's",
+        ),
+        ({"/mnt/here"}, {"/mnt/here", "/mnt/other"}, ""),
+        (set(), {"/mnt/other"}, ""),
+    ],
+    ids=["gone", "come", "there", "never there"],
+)
+def test_a_run_does_not_go_on_where_a_mount_went_or_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: set[str], after: set[str], said: str
+) -> None:
+    """Else figures of this machine's own disk and of the mount would be one result."""
+    mounts = set(before)
+    monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset(mounts))
+    paths = (PathSpec(name="here", origin=Origin.PUSHED, mounted_at="/mnt/here"),)
+    given = options("8MiB", "16MiB", repeats=1, uncounted=True)
+    run = begun(tmp_path, given, Course(), paths=paths)
+    run.measure(run.cases_left[0])
+    lines = run.folder.rows()
+    mounts.clear()
+    mounts.update(after)
+    with pytest.raises(SourceUnavailableError, match=said) if said else nullcontext():
+        begun(tmp_path, given, Course(), paths=paths)
+    assert len(run.folder.rows()) == len(lines)
+
+
+@pytest.mark.parametrize(
     ("drops", "alike"), [(False, "native, directory, registry"), (True, "")], ids=["kept", "dropped"]
 )
 def test_what_nothing_makes_cold_is_told(
