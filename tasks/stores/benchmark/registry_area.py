@@ -20,6 +20,8 @@ DELETE_BLOB: Command = ("oras", "blob", "delete", "--force", "{plain_http}", "{r
 _NOT_LET_IN = re.compile(r'\b(?:Head|Get) "https?://[^"]*": (.+)|(basic credential not found)')
 """How oras says that a request had no answer, or that a password is wanted and there is none. Other words prove
 nothing: a registry may refuse to look for what is not there, and take a push of it."""
+_SILENT = re.compile(r"^it did not end (within \d+ s)$")
+"""How it is said of oras that it still waited for an answer."""
 _HINTS = {
     "HTTP response to HTTPS client": "a registry without TLS needs --plain-http",
     "unknown authority": "SSL_CERT_FILE names a file of other authorities",
@@ -36,10 +38,16 @@ def refuse_unreachable(repository: str, run: Callable[[Command, dict[str, str | 
     try:
         run(ASK, {"tag": "absent"})
     except ProgramFailedError as error:
-        if (found := _NOT_LET_IN.search(str(error))) is not None:
-            said = found[1] or found[2]
+        if said := _why_not_let_in(str(error)):
             hint = next((f" ({hint})" for sign, hint in _HINTS.items() if sign in said), "")
             raise ConfigurationError(f"--registry {repository.partition('/')[0]}: {said}{hint}") from error
+
+
+def _why_not_let_in(said: str) -> str:
+    if (silent := _SILENT.search(said)) is not None:
+        return f"it did not answer {silent[1]}"
+    found = _NOT_LET_IN.search(said)
+    return (found[1] or found[2]) if found else ""
 
 
 def remove_from_registry(

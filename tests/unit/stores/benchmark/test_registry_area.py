@@ -1,13 +1,16 @@
 """A registry is asked for before a benchmark begins; what that leaves in it is deleted, or named."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from tasks.benchmark_values.paths import Command
 from tasks.oci.errors import ConfigurationError, ProgramFailedError
+from tasks.stop import Stop
 from tasks.stores.benchmark.registry_area import refuse_unreachable, remove_from_registry
+from tasks.stores.benchmark.timed_command import TimedCommand
 
 
 @pytest.fixture
@@ -75,6 +78,16 @@ def test_a_registry_that_nobody_gets_at_is_told_before_anything_is_measured(said
     with pytest.raises(ConfigurationError) as refused:
         refuse_unreachable("host:5000/layoutlift-benchmark/run", run)
     assert str(refused.value) == f"--registry host:5000: {told}"
+
+
+def test_so_is_one_that_takes_the_question_and_does_not_answer(tmp_path: Path) -> None:
+    oras = TimedCommand(("sleep", "600"), folder=tmp_path, environment=os.environ, log=tmp_path / "log")
+
+    def run(*_: object) -> None:
+        oras.run(Stop(), deadline_seconds=0.3)
+
+    with pytest.raises(ConfigurationError, match=r"^--registry host:5000: it did not answer within 0 s$"):
+        refuse_unreachable("host:5000/layoutlift-benchmark/run", run)
 
 
 @pytest.mark.parametrize("said", ["not found", f'HEAD "{URL}": response status code 401: Unauthorized'])
