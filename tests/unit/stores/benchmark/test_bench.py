@@ -130,6 +130,26 @@ def test_a_pull_that_has_nothing_to_read_before_is_cold_all_the_same(
         assert [phase for phase, _ in bench.visit(Visit(path, CASE, 1))] == [Phase.COLD, Phase.WARM]
 
 
+@pytest.mark.parametrize(("name", "option"), [("s3fs", "tmpdir"), ("rclone", "--cache-dir")])
+def test_what_a_mount_puts_on_the_disk_is_where_room_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, option: str
+) -> None:
+    """Else its /tmp runs full, whatever --state says."""
+    stand_in_mount(monkeypatch)
+    monkeypatch.setenv("LAYOUTLIFT_TOOLS", str(tmp_path))
+    (tmp_path / name).write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/words\n{LIVES}\n')
+    (tmp_path / name).chmod(0o755)
+    path = replace(CATALOGUE[name], unmount=("/bin/sh", "-c", "kill $(cat $0/../pid)", "{cache}"))
+    with WorkFolder(tmp_path / "root", "run") as work:
+        area = BucketArea(a_venue().client, BucketAddress("none", "p/"), "run")
+        bench = Bench(replace(a_venue(), areas={"none": area}), work, Stop(), 0.0, drop_caches=False)
+        bench.begin(CASE, ContentKind.BINARY)
+        with pytest.raises(ProgramFailedError):
+            next(bench.visit(Visit(replace(path, pull=("/bin/false",)), CASE, 1)))
+        words = (tmp_path / "words").read_text().replace("=", " ").split()
+        assert words[words.index(option) + 1].startswith(f"{work.path}/")
+
+
 BY_DIGEST = 'for each in content/*; do sum=$(sha256sum "$each"); cp "$each" "{out}/${{sum%% *}}"; done'
 
 
