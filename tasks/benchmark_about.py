@@ -8,6 +8,7 @@ import socket
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from tasks.benchmark_values.facts import About, UsedPath
 from tasks.benchmark_values.paths import Origin
@@ -16,6 +17,7 @@ from tasks.operations.benchmark.visits import most_traffic, registry_traffic
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import human_bytes
 from tasks.stores.directory.mounts import hanging_mounts, on_the_way, resolve
+from tasks.stores.registry.transport.proxies import is_this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,14 +71,29 @@ def refuse_changed_mounts(paths: Sequence[PathSpec], kept: Results) -> None:
             )
 
 
-def not_cold(paths: Sequence[PathSpec], *, drops: bool) -> Iterator[str]:
+def not_cold(paths: Sequence[PathSpec], options: BenchmarkOptions, about: About, *, drops: bool) -> Iterator[str]:
     """What is said of paths whose cold pulls are called so, and for which nothing empties a cache."""
     for path in paths:
         if path.mounted_at is not None:
             yield f"{path.name}: its cold pulls may be warm: your mount stays, with what it has cached"
-    alike = [path.name for path in paths if not path.is_mount]
-    if alike and not drops:
-        yield (f"{', '.join(alike)}: nothing makes a cold pull colder than a warm one: the kernel's caches are kept")
+    alike = [path for path in paths if not path.is_mount]
+    if drops:
+        alike = [path for path in alike if _is_elsewhere(path, options, about)]
+    if alike:
+        why = "only this machine's caches are dropped" if drops else "the kernel's caches are kept"
+        names = ", ".join(path.name for path in alike)
+        yield f"{names}: nothing makes a cold pull colder than a warm one: {why}"
+
+
+def _is_elsewhere(path: PathSpec, options: BenchmarkOptions, about: About) -> bool:
+    """Whether another machine serves what a path reads; it has that in its memory since the push."""
+    if path.origin is Origin.REGISTRY:
+        return options.registry is not None and not _is_here(f"//{options.registry}")
+    return path.reads_bucket and options.location is not None and not _is_here(about.endpoint)
+
+
+def _is_here(url: str) -> bool:
+    return is_this_machine(urlsplit(url).hostname or "")
 
 
 def traffic_lines(options: BenchmarkOptions, cases: Sequence[Case], paths: Sequence[PathSpec]) -> Iterator[str]:

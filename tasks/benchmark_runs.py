@@ -94,7 +94,8 @@ class BenchmarkRun:
             self.about = kept.about
             logger.info("everything is measured already, by the run %s of %s", kept.about.run, kept.about.started)
         self.folder.begin(rows_of(self.results))
-        told = (*no_mounts(self.paths), *not_cold(self.paths, drops=self.bench.drop_caches))
+        cold = not_cold(self.paths, self.options, self.about, drops=self.bench.drop_caches)
+        told = (*no_mounts(self.paths), *cold)
         self._warn([line for line in told if line not in self.warnings])
         for line in traffic_lines(self.options, self.cases_left, self.paths):
             logger.info("%s", line)

@@ -47,10 +47,12 @@ def resumed(tmp_path: Path, *sizes: str) -> BenchmarkRun:
     return begun(tmp_path, options(*sizes), None)
 
 
-def begun(tmp_path: Path, given: BenchmarkOptions, course: Any, paths: tuple[PathSpec, ...] = ()) -> BenchmarkRun:
+def begun(
+    tmp_path: Path, given: BenchmarkOptions, course: Any, paths: tuple[PathSpec, ...] = (), **more: Any
+) -> BenchmarkRun:
     run = BenchmarkRun(
         options=given,
-        about=about("new"),
+        about=about("new", **more),
         paths=paths,
         bench=course or Course(),
         stop=course,
@@ -353,22 +355,41 @@ def test_a_run_does_not_go_on_where_a_mount_went_or_came(
     assert len(run.folder.rows()) == len(lines)
 
 
+KEPT = "native, directory, registry: nothing makes a cold pull colder than a warm one: the kernel's caches are kept"
+ELSEWHERE = "nothing makes a cold pull colder than a warm one: only this machine's caches are dropped"
+
+
 @pytest.mark.parametrize(
-    ("drops", "alike"), [(False, "native, directory, registry"), (True, "")], ids=["kept", "dropped"]
+    ("drops", "location", "endpoint", "registry", "told"),
+    [
+        (False, None, "a port of its own", None, [KEPT]),
+        (True, None, "a port of its own", None, []),
+        (False, "s3://bucket", "https://s3.example", "host:5000", [KEPT]),
+        (True, "s3://bucket", "https://s3.example", "host:5000", [f"native, registry: {ELSEWHERE}"]),
+        (True, "s3://bucket", "the SDK's default", "localhost:5000/x", [f"native: {ELSEWHERE}"]),
+        (True, "s3://bucket", "http://127.0.0.1:8333", "[::1]:5000", []),
+        (True, None, "a port of its own", "host", [f"registry: {ELSEWHERE}"]),
+    ],
 )
 def test_what_nothing_makes_cold_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, drops: bool, alike: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    drops: bool,
+    location: str | None,
+    endpoint: str,
+    registry: str | None,
+    told: list[str],
 ) -> None:
+    """Whose server is elsewhere has its content in that one's memory, also when this one's is empty."""
     monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset({"/mnt/mine"}))
     mine = PathSpec(name="mine", origin=Origin.PUSHED, mounted_at="/mnt/mine")
     paths = (mine, *(CATALOGUE[name] for name in ("s3fs", "native", "directory", "registry")))
+    given = replace(options("8MiB", registry=registry), location=location)
     course: Any = Course()
     course.drop_caches = drops
-    told = (
-        [f"{alike}: nothing makes a cold pull colder than a warm one: the kernel's caches are kept"] if alike else []
-    )
     for _ in range(2):
-        run = begun(tmp_path, options("8MiB"), course, paths=paths)
+        run = begun(tmp_path, given, course, paths=paths, endpoint=endpoint)
         assert run.warnings == ["mine: its cold pulls may be warm: your mount stays, with what it has cached", *told]
     run.finish()
-    assert ("nothing makes a cold pull colder" in (tmp_path / "benchmark.md").read_text()) is bool(alike)
+    assert ("nothing makes a cold pull colder" in (tmp_path / "benchmark.md").read_text()) is bool(told)

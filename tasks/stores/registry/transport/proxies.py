@@ -42,7 +42,7 @@ def proxy_for(url: str, environment: Mapping[str, str]) -> Proxy | None:
     if not given:
         name, given = _variable("all_proxy", environment)
     host, exceptions = parts.hostname or "", _variable("no_proxy", environment)[1]
-    if not given or _is_this_machine(host) or _is_excepted(host, _port_of(parts), exceptions):
+    if not given or is_this_machine(host) or _is_excepted(host, _port_of(parts), exceptions):
         return None
     return _parse(name, given)
 
@@ -83,7 +83,8 @@ def _port_of(parts: SplitResult) -> int | None:
         return None
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host is this machine by its very name: loopback."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     address = _address(host)
