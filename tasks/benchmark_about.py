@@ -75,7 +75,10 @@ def not_cold(paths: Sequence[PathSpec], options: BenchmarkOptions, about: About,
     """What is said of paths whose cold pulls are called so, and for which nothing empties a cache."""
     for path in paths:
         if path.mounted_at is not None:
-            yield f"{path.name}: its cold pulls may be warm: your mount stays, with what it has cached"
+            yield (
+                f"{path.name}: its cold pulls may be warm: your mount stays, with what it has cached; "
+                "and its pushes end with oras, whatever it has still to upload"
+            )
     alike = [path for path in paths if not path.is_mount]
     if drops:
         alike = [path for path in alike if _is_elsewhere(path, options, about)]
