@@ -137,5 +137,5 @@ def test_s3fs_asks_another_store_where_all_others_do(venue: Venue) -> None:
 
 
 def filled(venue: Venue, name: str) -> list[str]:
-    values = {"bucket": "mine", "prefix": "a", "mountpoint": "/mnt"}
+    values = {"bucket": "mine", "prefix": "a", "mountpoint": "/mnt", "cache": "/cache"}
     return venue.filled(CATALOGUE[name].mount_command, values)
