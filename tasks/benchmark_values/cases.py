@@ -21,6 +21,8 @@ MULTIS = ("16MiBx8", "64MiBx8", "64MiBx16")
 QUICK_SINGLES = SINGLES[:4]
 QUICK_MULTIS = ("8MiBx8",)
 """As much as the largest of the quick singles, so that the two can be compared."""
+PATIENCE_SECONDS, LEAST_RATE = 300.0, MIB
+"""How long a command may take, and a mount may upload after it: so long, and as if it had one MiB a second."""
 _UNITS = {"B": 1, "": 1, "KiB": 1024, "MiB": MIB, "GiB": 1024**3, "kB": 1000, "MB": 1000**2, "GB": 1000**3}
 _CLEAR = {"K": "KiB", "M": "MiB", "G": "GiB"}
 """What the letters alone mean to `head -c`; in labels they stand by these names, so that one size has one label."""
@@ -39,6 +41,11 @@ class Case:
     def total(self) -> int:
         """Bytes of content."""
         return self.size * self.count
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long it is waited for, be it pushed, pulled or uploaded; what takes longer hangs."""
+        return PATIENCE_SECONDS + self.total / LEAST_RATE
 
     @property
     def is_multi(self) -> bool:

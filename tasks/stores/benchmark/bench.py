@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 REPOSITORY = "junk"
 """The repository's name in the article."""
 UPLOADED = "uploaded"
-SMALL_SECONDS = 60.0
 
 
 @dataclass
@@ -156,7 +155,7 @@ class Bench:
         until: Callable[[], int] | None = None,
     ) -> Cost:
         command = self.venue.command(ORAS_PUSH, {"layout": layout, "tag": case.label})
-        return self._timed(path, [*command, *self._digests], self.work.path / "content", mount, until=until)
+        return self._timed(path, case, [*command, *self._digests], self.work.path / "content", mount, until=until)
 
     def _bring(self, path: PathSpec, case: Case) -> None:
         if path.origin is Origin.UPLOADED:
@@ -167,12 +166,12 @@ class Bench:
             plain = "--to-plain-http" if self.venue.plain_http else None
             values = {"layout": str(self._directory), "tag": case.label, "to_plain_http": plain}
             self._is_in_registry = True
-            self._timed(path, self.venue.command(to, values), self.work.path, None)
+            self._timed(path, case, self.venue.command(to, values), self.work.path, None)
 
     def _pull(self, path: PathSpec, case: Case, mount: MountedPath | None) -> Cost:
         out = self.work.folder("out")
         values = {**self._values(path), "layout": self._layout(path, mount), "tag": case.label, "out": str(out)}
-        cost = self._timed(path, self.venue.command(path.pull, values), self.work.path, mount, out=out)
+        cost = self._timed(path, case, self.venue.command(path.pull, values), self.work.path, mount, out=out)
         as_blobs = {digest: digest for digest in self._digests.values()}
         check_arrived(out, as_blobs if path.arrives is Arrives.BLOBS else self._digests)
         self.work.folder("out")
@@ -181,6 +180,7 @@ class Bench:
     def _timed(
         self,
         path: PathSpec,
+        case: Case,
         command: list[str],
         folder: Path,
         mount: MountedPath | None,
@@ -192,9 +192,8 @@ class Bench:
 
         All but the command's own processor time lasts `until` that returns: how many lists it asked the service for.
         """
-        timed = TimedCommand(
-            command, folder=folder, environment=self.venue.environment_of(path), log=self.work.path / "command.log"
-        )
+        environment, log = self.venue.environment_of(path), self.work.path / "command.log"
+        timed = TimedCommand(command, folder=folder, environment=environment, log=log, patience=case.patience_seconds)
         counter = self.venue.counts(path)
         if mount is not None:
             mount.reset_peak()
@@ -260,7 +259,7 @@ class Bench:
         """Run a small command to its end, also when the run was told to stop, but not for long."""
         line, place = self.venue.command(command, values), self.work.path
         timed = TimedCommand(line, folder=place, environment=self.venue.whole_environment, log=place / "command.log")
-        timed.run(Stop(), deadline_seconds=SMALL_SECONDS)
+        timed.run(Stop())
 
     def _warm_up(self, path: PathSpec) -> None:
         if not path.warm_up:

@@ -35,8 +35,6 @@ RIGHTS = (
     "besides those for reading, a benchmark needs s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload and "
     "s3:ListBucketMultipartUploads"
 )
-COMPLETE_SECONDS, LEAST_RATE = 300.0, 1024.0**2
-"""How long a mount may upload after a push: so long, and as if it had one MiB a second."""
 PATIENCE_SECONDS = 45.0
 """How long a store that asks to slow down is asked to delete: what is not deleted costs money."""
 
@@ -135,7 +133,7 @@ class BucketArea:
         wait_until(
             complete,
             what=f"the bucket has all that was pushed by {path}",
-            deadline_seconds=COMPLETE_SECONDS + case.total / LEAST_RATE,
+            deadline_seconds=case.patience_seconds,
         )
         return asked
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.005
 """How often a folder is looked at for its first byte: that is how exact the time to it is."""
 WAIT_SECONDS = 0.2
-DEADLINE_SECONDS = 3600.0
+SMALL_SECONDS = 60.0
+"""How long a command is waited for that moves no content."""
 LETS_GO_SECONDS = 5.0
 """How long a killed command is waited for; what a hung mount holds ends only after the mount's program."""
 READY = b"ready\n"
@@ -67,29 +68,31 @@ class _CommandPatience:
 class TimedCommand:
     """A command that is to run in a folder with an environment; its output goes to a log beside that folder."""
 
-    def __init__(self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str], log: Path) -> None:
-        self._command, self._folder, self._environment, self._log = command, folder, environment, log
-
-    def run(
+    def __init__(
         self,
-        stop: Stop,
+        command: Sequence[str],
         *,
-        out: Path | None = None,
-        waits: bool = False,
-        deadline_seconds: float = DEADLINE_SECONDS,
-    ) -> CommandTime:
+        folder: Path,
+        environment: Mapping[str, str],
+        log: Path,
+        patience: float = SMALL_SECONDS,
+    ) -> None:
+        self._command, self._folder, self._environment, self._log = command, folder, environment, log
+        self._patience = patience
+
+    def run(self, stop: Stop, *, out: Path | None = None, waits: bool = False) -> CommandTime:
         """Run it to its end.
 
         `out` is looked at for the first byte. A command that `waits` says that it is ready and begins when it gets
         a line; what it used until then is not counted.
 
         Raises:
-            ProgramFailedError: it ended with another status than 0, or not before the deadline.
+            ProgramFailedError: it ended with another status than 0, or not within its time.
             InterruptedRunError: the run was told to stop; the command was ended.
             StateError: its log can't be written.
         """
         with self._opened_log() as log, _ended(self._launched(log, waits=waits)) as process:
-            patience = _CommandPatience(stop, deadline_seconds)
+            patience = _CommandPatience(stop, self._patience)
             before = self._begin(process, patience) if waits else (0.0, 0.0)
             started = time.monotonic()
             first_byte, usage = _wait(process, patience, started, out)

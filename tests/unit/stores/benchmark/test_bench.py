@@ -16,11 +16,13 @@ from tasks.benchmark_values.paths import Arrives, Visit
 from tasks.oci.errors import DigestMismatchError, LayoutliftError, ProgramFailedError, StateError
 from tasks.operations.benchmark.catalogue import CATALOGUE
 from tasks.stop import Stop
+from tasks.stores.benchmark import bench as benchmark_bench
 from tasks.stores.benchmark import bucket_area, mounted_path
 from tasks.stores.benchmark.bench import Bench
 from tasks.stores.benchmark.bucket_area import BucketArea
 from tasks.stores.benchmark.remains import WorkFolder
 from tasks.stores.benchmark.request_counts import Counts
+from tasks.stores.benchmark.timed_command import CommandTime
 from tasks.stores.benchmark.venue import Venue
 from tasks.stores.benchmark.venues import bucket_venue
 from tasks.stores.bucket.s3_address import BucketAddress
@@ -212,6 +214,32 @@ def test_what_a_mount_does_after_a_push_belongs_to_it_and_looking_whether_it_is_
     assert cost.s3_requests == {"PUT": 6}
     assert (cost.fuse_user, cost.fuse_peak) == (6.0, 6)
     assert cost.wall > 2 * POLL_INTERVAL_SECONDS > cost.user
+
+
+@pytest.mark.parametrize(("size", "seconds"), [("8MiB", 308.0), ("100GiB", 300.0 + 100 * 1024)])
+def test_a_command_is_waited_for_as_long_as_its_size_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: str, seconds: float
+) -> None:
+    """A path that hangs holds up all others meanwhile; a large pull over a slow line is no failure."""
+    waited: list[float] = []
+
+    class Waited:
+        def __init__(self, *_: object, patience: float = 0.0, **__: object) -> None:
+            waited.append(patience)
+
+        def run(self, *_: object, **__: object) -> CommandTime:
+            return CommandTime(1.0, 0.0, 0.0, None)
+
+    monkeypatch.setattr(benchmark_bench, "TimedCommand", Waited)
+    monkeypatch.setattr(benchmark_bench, "check_arrived", lambda *_: None)
+    venue = replace(a_venue(), registry="host/name")
+    venue.programs["oras"] = Path("/bin/true")
+    with WorkFolder(tmp_path, "run") as work:
+        bench = Bench(venue, work, Stop(), 0.0, drop_caches=False)
+        bench.begin(CASE, ContentKind.BINARY)
+        bench.push(CATALOGUE["registry"], parse_case(size))
+        assert len(list(bench.visit(Visit(CATALOGUE["registry"], parse_case(size), 1)))) == 2
+    assert waited == [seconds] * 4  # pushed to the plain directory, copied from there, pulled cold and warm
 
 
 @pytest.mark.parametrize(("size", "seconds"), [("1MiB", 301.0), ("2GiB", 300.0 + 2048.0)])

@@ -81,10 +81,10 @@ def test_a_registry_that_nobody_gets_at_is_told_before_anything_is_measured(said
 
 
 def test_so_is_one_that_takes_the_question_and_does_not_answer(tmp_path: Path) -> None:
-    oras = TimedCommand(("sleep", "600"), folder=tmp_path, environment=os.environ, log=tmp_path / "log")
+    oras = TimedCommand(("sleep", "600"), folder=tmp_path, environment=os.environ, log=tmp_path / "log", patience=0.3)
 
     def run(*_: object) -> None:
-        oras.run(Stop(), deadline_seconds=0.3)
+        oras.run(Stop())
 
     with pytest.raises(ConfigurationError, match=r"^--registry host:5000: it did not answer within 0 s$"):
         refuse_unreachable("host:5000/layoutlift-benchmark/run", run)
