@@ -152,6 +152,7 @@ def about_run(
         paths=tuple(used),
         counted=_counted(options, venue),
         pause=options.pause,
+        programs=venue.program_versions(),
     )
 
 

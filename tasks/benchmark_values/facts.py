@@ -157,6 +157,8 @@ class About:
     """Where the counts of requests come from."""
     pause: float | None = None
     """Seconds between two pulls."""
+    programs: str = ""
+    """The versions of what does the work beside the paths' own programs; older results don't say."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

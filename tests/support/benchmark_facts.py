@@ -32,6 +32,7 @@ def about(run: str = "r1", **changes: object) -> About:
         "cold": "c",
         "repeats": 3,
         "load_before": 0.0,
+        "programs": "oras: Version: 1",
     }
     return About(**{**fields, **changes})  # type: ignore[arg-type]
 

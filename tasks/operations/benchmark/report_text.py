@@ -98,6 +98,7 @@ def _about_lines(about: About) -> list[str]:
         f"Run `{about.run}` of {about.started} on {where}.",
         f"Content: {about.content}; {counted(about.repeats, 'repeat')}, in random order{_pause(about)}.",
         f"Machine: {machine}; load average at the start {about.load_before:.1f}.",
+        *([f"Programs: {escape_markdown(about.programs)}."] if about.programs else []),
         f"Cold: {about.cold}.",
         *([f"Requests were counted {about.counted}."] if about.counted else []),
         "What each pull brought was hashed; what was wrong has no figure.",

@@ -14,8 +14,20 @@ if TYPE_CHECKING:
 
     from tasks.benchmark_values.facts import About
 
-SAME = ("location", "endpoint", "content", "host", "processors", "system", "cold", "repeats", "pause", "counted")
-"""What two runs must have in common to be one."""
+SAME = (
+    "location",
+    "endpoint",
+    "content",
+    "host",
+    "processors",
+    "system",
+    "cold",
+    "repeats",
+    "pause",
+    "counted",
+    "programs",
+)
+"""What two runs must have in common to be one; which programs, only where the older says it."""
 
 
 def kept_of(rows: Iterable[Mapping[str, Any]], now: About) -> Results:
@@ -43,8 +55,8 @@ def kept_of(rows: Iterable[Mapping[str, Any]], now: About) -> Results:
 
 def _refuse_other(before: About, now: About) -> None:
     for name in SAME:
-        if getattr(before, name) != getattr(now, name):
-            was, is_now = getattr(before, name), getattr(now, name)
+        was, is_now = getattr(before, name), getattr(now, name)
+        if was != is_now and not (name == "programs" and not was):
             raise ConfigurationError(f"the run can't be resumed: its {name} was {was!r}, and is {is_now!r} now")
     if _paths(before) != _paths(now):
         raise ConfigurationError(

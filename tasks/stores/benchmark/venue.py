@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_values.paths import Origin, fill
+from tasks.benchmark_values.paths import Origin, PathSpec, fill
 from tasks.oci.errors import ProgramMissingError
 from tasks.stores.benchmark.aws_cli import cache_folder, ready_aws_cli
 from tasks.stores.benchmark.bucket_area import BucketArea
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from tasks.benchmark_values.paths import Command, PathSpec
+    from tasks.benchmark_values.paths import Command
     from tasks.stores.benchmark.counting_proxy import CountingProxy
     from tasks.stores.local_parts.seaweedfs import SeaweedFS
 
@@ -173,6 +173,19 @@ class Venue:
         except (OSError, ProgramMissingError):
             return "(does not say its version)"
         return " ".join(lines[0].split()) if lines else ""
+
+    def program_versions(self) -> str:
+        """What the programs that do the work beside a path's own say of their versions."""
+        commands = [("oras", "version")]
+        if self.local_s3 is not None:
+            commands.append(("weed", "version"))
+            if self.registry is not None and not self.has_others_registry:
+                commands.append((str(registry_program()), "--version"))
+        said = {
+            Path(command[0]).name: self.version(PathSpec(name="", origin=Origin.DIRECTORY, version=command))
+            for command in commands
+        }
+        return "; ".join(f"{name}: {version}" for name, version in said.items())
 
     def run(self, path: PathSpec, command: Sequence[str]) -> str:
         """Run something small of a path's, whatever it ends with, and return what it says.

@@ -23,6 +23,7 @@ def test_noise_regressions_and_what_was_left_out_are_said() -> None:
     assert "- 1 result is noisy: " in report
     assert "slower than before" in report
     assert "geesefs is not installed" in report
+    assert "Programs: oras" in report
     assert "![throughput](throughput.png)" in report
 
 

@@ -38,6 +38,10 @@ def test_a_run_of_something_else_is_refused(name: str) -> None:
         kept_of([about(**{name: "other"}).to_json(), DONE], about())
 
 
+def test_a_run_that_did_not_say_its_programs_yet_goes_on() -> None:
+    assert kept_of([about(programs="").to_json(), DONE], about()).ended == ("8MiB",)
+
+
 @pytest.mark.parametrize(
     "own", [{"options": ("use_cache=/x",)}, {"place": "other"}, {"version": "2"}, {"recipe": "x"}]
 )

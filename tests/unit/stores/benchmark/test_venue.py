@@ -1,5 +1,6 @@
 """What programs are told of the user's credentials."""
 
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -103,6 +104,27 @@ def test_a_program_of_the_users_is_found_from_whatever_folder_it_is_run_in(
     path = PathSpec(name="mine", origin=Origin.DIRECTORY, pull=("./mine.sh", "{out}"))
     assert venue.why_not(path) == ""
     assert venue.command(path.pull, {"out": "/out"}) == [str(tmp_path / "mine.sh"), "/out"]
+
+
+@pytest.mark.parametrize(
+    ("here", "said"),
+    [
+        ({}, "oras: oras 1"),
+        ({"local_s3": True}, "oras: oras 1; weed: weed 1"),
+        ({"local_s3": True, "registry": "h/n"}, "oras: oras 1; weed: weed 1; docker-registry: docker-registry 1"),
+        ({"local_s3": True, "registry": "h/n", "has_others_registry": True}, "oras: oras 1; weed: weed 1"),
+        ({"registry": "h/n", "has_others_registry": True}, "oras: oras 1"),
+    ],
+)
+def test_what_does_the_work_beside_the_paths_says_its_version(
+    venue: Venue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: dict[str, Any], said: str
+) -> None:
+    """Whatever mount it goes through, it is oras that pulls."""
+    for name in ("oras", "weed", "docker-registry"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} 1\necho more\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("LAYOUTLIFT_TOOLS", str(tmp_path))
+    assert replace(venue, **here).program_versions() == said
 
 
 @pytest.mark.parametrize("named", ["us-east-1", "eu-west-1", None])
