@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tasks.benchmark_values.cases import MIB
 from tasks.benchmark_values.facts import Phase
 from tasks.benchmark_values.summary import FEWEST, summarize
+from tasks.operations.benchmark.rate_table import rate_table
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, printable
 
@@ -84,7 +85,7 @@ def markdown_report(results: Results, comparison: Comparison, plots: Sequence[st
     if results.about is not None:
         lines += [*_about_lines(results.about), ""]
     lines += _verdict(results, comparison)
-    lines += ["", *markdown_table(results), ""]
+    lines += ["", *(line for table in (rate_table(results), markdown_table(results)) for line in (*table, ""))]
     lines += [line for name in plots for line in (f"![{name.partition('.')[0]}]({name})", "")]
     if results.about is not None:
         lines += ["## Paths", "", *_path_lines(results.about)]

@@ -33,6 +33,34 @@ def test_the_table_lists_the_fastest_of_each_case_first() -> None:
     assert rows == [["case", "path"], ["8MiB", "goofys"], ["8MiB", "s3fs"], ["16MiB", "s3fs"]]
 
 
+def test_the_report_begins_with_the_rates_of_each_path_by_size() -> None:
+    cold = [measured(wall, case="2GiB", phase=Phase.COLD) for wall in (1.0, 1.0, 2.0)]
+    made = results(
+        *(
+            measured(8.0, case="16MiBx8"),
+            *cold,
+            measured(1.0),
+            measured(0.5, path="a_b"),
+            measured(2.0, phase=Phase.PUSH),
+        ),
+        about=about(),
+    )
+    table = [line for line in markdown_report(made, Comparison(), ()).splitlines() if line.startswith("|")]
+    assert table[:5] == [
+        "| | 8MiB | 2GiB | 16MiBx8 |",
+        "|---|---|---|---|",
+        "| a\\_b, warm | 16.0 | - | - |",
+        "| s3fs, cold | - | 2,048* | - |",
+        "| s3fs, warm | 8.0 | - | 16.0 |",
+    ]
+    assert table[5].startswith("| case |")
+
+
+def test_where_nothing_was_pulled_there_is_no_table_of_rates() -> None:
+    made = results(measured(1.0, phase=Phase.PUSH), failures=(FAILURE,), about=about())
+    assert "by the median" not in markdown_report(made, Comparison(), ())
+
+
 @pytest.mark.parametrize(
     ("walls", "compared", "said"),
     [
