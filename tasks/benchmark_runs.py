@@ -27,7 +27,7 @@ from tasks.oci.errors import (
 )
 from tasks.operations.benchmark.data_files import ended_row, rows_of, warning_row
 from tasks.operations.benchmark.resuming import kept_of
-from tasks.operations.benchmark.visits import least_space, plan_visits
+from tasks.operations.benchmark.visits import least_space, plan_pushes, plan_visits
 from tasks.operations.reports.counts import counted
 from tasks.stores.benchmark import page_cache
 from tasks.stores.benchmark.bench import Bench
@@ -130,7 +130,7 @@ class BenchmarkRun:
         self._refuse_lost_mounts()
         self.bench.begin(case, self.options.content)
         try:
-            pushed = [path for path in self.paths if self._push(path, case)]
+            pushed = [path for path in plan_pushes(case, self.paths, self.about.run) if self._push(path, case)]
             self._count(pushed, case)
             for number, visit in enumerate(plan_visits(case, pushed, self.options.repeats, self.about.run)):
                 if number:

@@ -52,7 +52,7 @@ def begun(
 ) -> BenchmarkRun:
     run = BenchmarkRun(
         options=given,
-        about=about("new", **more),
+        about=about(**{"run": "new", **more}),
         paths=paths,
         bench=course or Course(),
         stop=course,
@@ -153,6 +153,19 @@ def test_between_two_visits_there_is_a_pause(tmp_path: Path) -> None:
     (case,) = run.cases_left
     run.measure(case)
     assert course.steps == ["directory 1", "1.3 s", "directory 2", "1.3 s", "directory 3"]
+
+
+def test_pushes_are_made_in_an_order_of_each_run(tmp_path: Path) -> None:
+    """Else one path always has the first, behind the writing of the content."""
+    orders = set()
+    paths = tuple(CATALOGUE[name] for name in ("s3fs", "goofys", "rclone", "geesefs"))
+    for number in range(6):
+        course: Any = Course()
+        course.push = Mock(return_value=None)
+        run = begun(tmp_path / str(number), options("8MiB", repeats=1), course, paths, run=f"run {number}")
+        run.measure(run.cases_left[0])
+        orders.add(tuple(call.args[0].name for call in course.push.call_args_list))
+    assert len(orders) > 1
 
 
 @pytest.mark.parametrize(("uncounted", "steps", "counted"), [(False, 1, {"GET": 7}), (True, 0, None)])

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 _IN_BUCKETS = frozenset({Origin.PUSHED, Origin.UPLOADED})
 
 
+def plan_pushes(case: Case, paths: Sequence[PathSpec], shuffle_seed: str) -> list[PathSpec]:
+    """In which order a case is pushed; the same seed gives the same order."""
+    chance = random.Random(f"{shuffle_seed} {case.label} pushed")  # noqa: S311 - an order, no secret
+    return chance.sample(list(paths), k=len(paths))
+
+
 def plan_visits(case: Case, paths: Sequence[PathSpec], repeats: int, shuffle_seed: str) -> Iterator[Visit]:
     """All visits of a case: `repeats` rounds over all paths, each shuffled; the same seed gives the same order."""
     chance = random.Random(f"{shuffle_seed} {case.label}")  # noqa: S311 - an order, no secret

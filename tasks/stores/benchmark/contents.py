@@ -41,6 +41,8 @@ def _write_random(path: Path, size: int, kind: ContentKind, stop: Stop) -> str:
             stop.check()
             digest.update(chunk)
             file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())  # else the disk is still busy with it while the first push is measured
     return digest.hexdigest()
 
 

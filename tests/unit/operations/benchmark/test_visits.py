@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from tasks.benchmark_values.cases import parse_case
 from tasks.operations.benchmark.catalogue import CATALOGUE
-from tasks.operations.benchmark.visits import least_space, most_traffic, plan_visits, registry_traffic
+from tasks.operations.benchmark.visits import least_space, most_traffic, plan_pushes, plan_visits, registry_traffic
 
 PATHS = tuple(CATALOGUE[name] for name in ("s3fs", "goofys", "rclone", "native", "directory"))
 CASE = parse_case("8MiB")
@@ -19,6 +19,13 @@ def test_every_path_is_visited_once_a_round_in_another_order() -> None:
 
 def test_the_order_can_be_had_again() -> None:
     assert list(plan_visits(CASE, PATHS, 3, "a")) == list(plan_visits(CASE, PATHS, 3, "a"))
+
+
+def test_each_path_is_pushed_to_once_in_an_order_of_each_run() -> None:
+    orders = [plan_pushes(CASE, PATHS, f"run {number}") for number in range(8)]
+    assert all(sorted(path.name for path in order) == sorted(path.name for path in PATHS) for order in orders)
+    assert len(set(map(tuple, ([path.name for path in order] for order in orders)))) > 4
+    assert plan_pushes(CASE, PATHS, "run 1") == orders[1]
 
 
 def test_the_space_grows_with_the_largest_case_and_with_what_is_kept_here() -> None:

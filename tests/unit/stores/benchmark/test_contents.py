@@ -1,4 +1,5 @@
 import hashlib
+import os
 import resource
 import signal
 from pathlib import Path
@@ -24,6 +25,16 @@ def test_files_are_new_have_their_size_and_hash_to_their_digest(tmp_path: Path, 
         assert hashlib.sha256(content).hexdigest() == digest
         assert content.isascii() is (kind is ContentKind.TEXT)
     check_arrived(tmp_path / "1", first)
+
+
+def test_what_is_written_is_on_the_disk_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first push would have the disk to share with it."""
+    written: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: written.append(os.fstat(descriptor).st_size))
+    write_content(parse_case("4MBx2"), tmp_path / "files", ContentKind.BINARY, Stop())
+    assert written == [4_000_000] * 2
 
 
 def test_a_full_disk_is_told_with_the_folder(tmp_path: Path) -> None:
