@@ -84,6 +84,23 @@ def test_a_tag_goes_alone_and_a_layout_whole(
     assert layoutlift.migrate(source, target).totals["copied"] == 1, "it may come back"
 
 
+def test_a_platform_of_an_index_stays_when_its_own_tag_goes(
+    layoutlift: Layoutlift, any_registry: Registry, tmp_path: Path, prefix: str
+) -> None:
+    """It may have been the last tag of that manifest."""
+    source, target = tmp_path / "s", f"{any_registry.host}/{prefix}"
+    layout = LayoutBuilder(source / "app")
+    part = layout.image("v1-amd64", layers=[b"amd64"])
+    layout.index([part, layout.image(layers=[b"arm64"], listed=False)], "v1")
+    layout.write()
+    layoutlift.migrate(source, target)
+    layout.entries[:] = [each for each in layout.entries if each["digest"] != part["digest"]]
+    layout.write()
+    assert codes(layoutlift.migrate(source, target, *ALLOWED)) == {("app", "tag_deleted")}
+    assert tags(any_registry, f"{prefix}/app") == {"v1"}
+    layoutlift.verify(source, target, "--depth", "content")
+
+
 def test_layouts_that_are_merged_into_one_repository_do_not_delete_each_other_s_tags(
     layoutlift: Layoutlift, docker_registry: Registry, tmp_path: Path, prefix: str
 ) -> None:

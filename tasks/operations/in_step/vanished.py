@@ -25,6 +25,7 @@ from tasks.oci.errors import (
 )
 from tasks.oci.manifest import parse_manifest
 from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
+from tasks.operations.in_step.kept_parts import KeptParts
 from tasks.operations.reports.counts import counted, percentage
 from tasks.operations.work.freshness import is_fresh, now
 from tasks.ports import Finding, RemoteManifest
@@ -80,9 +81,11 @@ class DeletionLimits:
 class VanishedRemoval:
     """Deletes tags one by one; what becomes of each is a finding."""
 
-    def __init__(self, target: Target, ledger: Ledger) -> None:
+    def __init__(self, target: Target, ledger: Ledger, may_need: Callable[[str, Digest], bool]) -> None:
+        """`may_need` says of a repository and a digest whether the source has a use for it without the tag."""
         self._target = target
         self._ledger = ledger
+        self._kept = KeptParts(target, ledger, may_need)
         self._deletes: bool | None = None
 
     def execute(self, vanished: Iterable[VanishedTag], gone: Collection[str]) -> Iterator[Finding]:
@@ -124,11 +127,30 @@ class VanishedRemoval:
             return Finding(vanished.path, Remark.TAG_KEPT, message)
         if present is not None:
             self._refuse_without_deletion(vanished.repository)
+            needed = self._needed(vanished, present)
             if not self._untag(vanished, partial(self._may_go, vanished, as_of)):
                 return self._remove(vanished)
+            if (failed := self._keep(vanished, needed)) is not None:
+                return failed
         return Finding(
             vanished.path, Remark.TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
         )
+
+    def _needed(self, vanished: VanishedTag, present: Digest) -> RemoteManifest | None:
+        """What a stand-in has replaced is safe: a target that needs one lets no manifest go with its last tag."""
+        return self._kept.put_at_risk(vanished.repository, present) if present == vanished.digest else None
+
+    def _keep(self, vanished: VanishedTag, needed: RemoteManifest | None) -> Finding | None:
+        try:
+            if needed is not None:
+                self._kept.keep(vanished.repository, Digest(vanished.digest), needed)
+        except LayoutliftError as error:
+            message = (
+                f"{self._place(vanished)} vanished at the source, and was deleted; {vanished.digest}, which the "
+                f"source may have as a part of others, may be gone with it: {error}"
+            )
+            return Finding(vanished.path, error.code, message)
+        return None
 
     def _is_theirs(self, vanished: VanishedTag, present: Digest | None) -> bool:
         if present is None or present == vanished.digest:

@@ -124,7 +124,7 @@ class VanishedCourse:
             self._note_doubts(found)
             if found.doubts:
                 break
-            left, may_go_on = self._delete([each for each in left if each in found.tags], found.layouts)
+            left, may_go_on = self._delete([each for each in left if each in found.tags], found)
             if not left:
                 self._forget(found)
         if left:
@@ -138,10 +138,10 @@ class VanishedCourse:
             if note is not None and not self._ledger.brought_to(note.repository, path):
                 self._ledger.forget_layout(path)
 
-    def _delete(self, tags: list[VanishedTag], gone: Collection[str]) -> tuple[list[VanishedTag], bool]:
+    def _delete(self, tags: list[VanishedTag], found: Vanished) -> tuple[list[VanishedTag], bool]:
         """Delete these as far as the run may go on; what is left, and whether it may be deleted later."""
-        removal = VanishedRemoval(self._target, self._ledger).execute(tags, gone)
-        for done, finding in enumerate(removal, 1):
+        removal = VanishedRemoval(self._target, self._ledger, self._search.parts(found).may_need)
+        for done, finding in enumerate(removal.execute(tags, found.layouts), 1):
             self._log.note(finding)
             if finding.code in RUN_WIDE:
                 return tags[done:], False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
@@ -11,12 +11,13 @@ from tasks.oci.errors import LayoutliftError
 from tasks.oci.image_layout import tags_named
 from tasks.oci.reference import is_referrers_list
 from tasks.operations.in_step.since_last import vanished_layouts
+from tasks.operations.in_step.source_parts import SourceParts
 from tasks.operations.in_step.unlisted import asked_for
 from tasks.operations.in_step.vanished import VanishedTag
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tasks.ledger.ledger import Ledger
     from tasks.operations.choosing.selection import Selection
@@ -29,13 +30,15 @@ class Vanished:
     """Tags that are to go, and the layouts among theirs that are not at the source any more, by path.
 
     `is_other` says that it has none of those that earlier runs knew, as another source at the same path would.
-    `doubts` are layouts that the source does not list, and that are not known to be gone.
+    `doubts` are layouts that the source does not list, and that are not known to be gone. `feeding` are those of the
+    source that go to each repository of the tags.
     """
 
     tags: frozenset[VanishedTag] = frozenset()
     layouts: frozenset[str] = frozenset()
     is_other: bool = False
     doubts: tuple[Finding, ...] = ()
+    feeding: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 class VanishedSearch:
@@ -74,9 +77,14 @@ class VanishedSearch:
         looked_for = list(asked_for(self._source, unlisted, self._stop, is_other=is_other))
         gone = frozenset(each.path for each in looked_for if each.code == Remark.LAYOUT_VANISHED)
         brought = self._pairs(repositories, paths, gone)
-        tags = (each for repository in brought for each in self._missing(repository, brought[repository], feeding))
+        tags = [each for repository in brought for each in self._missing(repository, brought[repository], feeding)]
         doubts = tuple(each for each in looked_for if each.path not in gone)
-        return Vanished(frozenset(tags), gone, is_other, doubts)
+        fed = {each.repository: feeding.get(each.repository, ()) for each in tags}
+        return Vanished(frozenset(tags), gone, is_other, doubts, fed)
+
+    def parts(self, found: Vanished) -> SourceParts:
+        """What the source has a use for without these tags, as it is by now."""
+        return SourceParts(self._source, found.feeding)
 
     def _knows_one(self, paths: list[str], repositories: Mapping[str, str]) -> bool:
         """Whether earlier runs knew a layout that is there: one that was cut off has only its tags noted."""

@@ -38,8 +38,14 @@ def brought(target: MemoryTarget, lines: MemoryLines, *tags: str) -> list[Vanish
     return [VanishedTag("app", "app", tag, push(target, tag)) for tag in tags]
 
 
-def remove(target: MemoryTarget, lines: MemoryLines, *vanished: VanishedTag) -> list[str]:
-    return [finding.code for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone={"app"})]
+def removal(target: MemoryTarget, ledger: Ledger, *, is_needed: bool = False) -> VanishedRemoval:
+    """At a source whose layouts need all manifests for something else, or none."""
+    return VanishedRemoval(target, ledger, lambda *_: is_needed)
+
+
+def remove(target: MemoryTarget, lines: MemoryLines, *vanished: VanishedTag, is_needed: bool = False) -> list[str]:
+    execute = removal(target, Ledger(lines), is_needed=is_needed).execute
+    return [finding.code for finding in execute(vanished, gone={"app"})]
 
 
 @pytest.mark.parametrize("deletes_tags", [True, False])
@@ -82,7 +88,7 @@ def test_whether_a_layout_has_a_tag_left_is_looked_up_once() -> None:
     target, lines = MemoryTarget(), MemoryLines()
     vanished = brought(target, lines, *(f"v{i}" for i in range(50)))
     ledger = Counting(lines)
-    findings = VanishedRemoval(target, ledger).execute(vanished, gone={"app"})
+    findings = removal(target, ledger).execute(vanished, gone={"app"})
     assert [finding.code for finding in findings] == ["tag_deleted"] * 50
     assert (ledger.layouts(), ledger.looks) == ([], 1)
 
@@ -91,7 +97,7 @@ def test_a_layout_is_forgotten_before_it_is_said_that_its_last_tag_is_gone() -> 
     """Who hears that may end the run."""
     target, lines = MemoryTarget(), MemoryLines()
     vanished, ledger = brought(target, lines, "a", "b"), Ledger(lines)
-    findings = VanishedRemoval(target, ledger).execute(vanished, gone={"app"})
+    findings = removal(target, ledger).execute(vanished, gone={"app"})
     known = [len(ledger.layouts()) for _ in findings]
     assert known == [1, 0]
 
@@ -241,7 +247,7 @@ def test_the_blob_of_a_stand_in_is_what_its_descriptor_says() -> None:
 def test_what_became_of_each_tag_is_said_in_their_order_and_with_its_place() -> None:
     target, lines = MemoryTarget("registry.example"), MemoryLines()
     vanished = brought(target, lines, "c", "a", "b")
-    messages = [finding.message for finding in VanishedRemoval(target, Ledger(lines)).execute(vanished, gone=())]
+    messages = [finding.message for finding in removal(target, Ledger(lines)).execute(vanished, gone=())]
     assert [message.split()[0] for message in messages] == [f"registry.example/app:{tag}" for tag in "abc"]
 
 
@@ -347,7 +353,7 @@ def test_a_tag_that_can_not_be_put_back_is_not_said_to_be_as_it_was() -> None:
 
     target, lines = GivesNothing(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
-    (told,) = VanishedRemoval(target, Ledger(lines)).execute([goes], gone=())
+    (told,) = removal(target, Ledger(lines)).execute([goes], gone=())
     stand_in = target.resolve_manifest("app", "v1")
     assert stand_in != goes.digest
     assert told.message.endswith(f"; it names a stand-in now ({stand_in})")
@@ -402,3 +408,82 @@ def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_
         assert (body["schemaVersion"], body["mediaType"]) == (2, IMAGE_MANIFEST)
         assert (body["config"], body["layers"]) == (empty, [empty])
     assert len(set(pushed)) == 2
+
+
+class Forgetting(MemoryTarget):
+    """Lets a manifest go with its last tag, as a zot did until the autumn of 2024."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.takes = True
+
+    def delete_manifest(self, repository: str, reference: str) -> Deletion:
+        stored = self._asked(repository)
+        before = stored.tags.get(reference)
+        deleted = super().delete_manifest(repository, reference)
+        if before is not None and before not in stored.tags.values():
+            stored.manifests.pop(before)
+        return deleted
+
+    def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
+        if not self.takes:
+            raise TransportError("reset")
+        super().push_manifest(repository, reference, manifest)
+
+
+def test_what_goes_with_its_last_tag_is_sent_again_if_it_is_needed() -> None:
+    target, lines = Forgetting(), MemoryLines()
+    first, last = brought(target, lines, "first", "last")
+    assert remove(target, lines, first, last, is_needed=True) == ["tag_deleted"] * 2
+    assert target.resolve_manifest("app", last.digest) == last.digest
+    assert not target.list_tags("app")
+    assert Ledger(lines).at_risk("app") == []
+    assert [line["at_risk"]["digest"] for line in lines.lines if "at_risk" in line] == [last.digest] * 2
+
+
+def test_what_nothing_needs_goes_with_its_last_tag_and_is_not_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, lines = Forgetting(), MemoryLines()
+    (goes,) = brought(target, lines, "v1")
+    monkeypatch.delattr(MemoryTarget, "fetch_manifest")
+    assert remove(target, lines, goes) == ["tag_deleted"]
+    assert target.resolve_manifest("app", goes.digest) is None
+    assert not any("at_risk" in line for line in lines.lines)
+
+
+def test_what_can_not_be_sent_again_is_named_and_stays_noted_as_at_risk() -> None:
+    target, lines = Forgetting(), MemoryLines()
+    (goes,) = brought(target, lines, "v1")
+    target.takes = False
+    (told,) = removal(target, Ledger(lines), is_needed=True).execute([goes], gone=())
+    assert told.code == "transport"
+    assert told.message.startswith(f"memory/app:v1 vanished at the source, and was deleted; {goes.digest}, ")
+    assert [manifest.digest for manifest in Ledger(lines).at_risk("app")] == [goes.digest]
+    assert not Ledger(lines).tags_of("app")
+
+
+def test_what_may_go_is_noted_before_the_tag_is_deleted() -> None:
+    class Killed(Forgetting):
+        def delete_manifest(self, repository: str, reference: str) -> Deletion:
+            deleted = super().delete_manifest(repository, reference)
+            if ":" not in reference:
+                raise TransportError("reset")
+            return deleted
+
+    target, lines = Killed(), MemoryLines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes, is_needed=True) == ["transport"]
+    (at_risk,) = Ledger(lines).at_risk("app")
+    assert (at_risk.digest, at_risk.media_type) == (goes.digest, IMAGE_INDEX)
+
+
+@pytest.mark.parametrize("given", [None, RemoteManifest(b"{}", IMAGE_MANIFEST)])
+def test_a_tag_stays_whose_manifest_is_needed_and_can_not_be_kept(given: RemoteManifest | None) -> None:
+    class Unread(Forgetting):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            return given
+
+    target, lines = Unread(), MemoryLines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes, is_needed=True) == ["different_at_target"]
+    assert target.resolve_manifest("app", "v1") == goes.digest
+    assert set(Ledger(lines).tags_of("app")) == {"v1"}

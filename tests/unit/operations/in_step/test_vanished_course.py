@@ -19,6 +19,7 @@ from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
 from tasks.ports import Finding, RemoteManifest
+from tasks.registry_ports import Deletion
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.engine import MemoryLines
@@ -47,6 +48,7 @@ class World:
         layout.image("stays", layers=[b"stays"])
         layout.write()
         self.target, self.lines = MemoryTarget(), MemoryLines()
+        self.place_of: Callable[[str], str] = lambda path: path
         self.stop = Stop()
         self.waits: list[Callable[[], bool]] = []
         """What happens before the tags but the first, as long as there is anything."""
@@ -54,12 +56,19 @@ class World:
     def wait(self) -> bool:
         return self.waits.pop(0)() if self.waits else False
 
-    def brought(self, layout: str, *tags: str, found: bool = False, is_whole: bool = True) -> None:
+    def brought(
+        self,
+        layout: str,
+        *tags: str,
+        found: bool = False,
+        is_whole: bool = True,
+        manifest: RemoteManifest = MANIFEST,
+    ) -> None:
         """Have had a run bring tags, which came to its end if `is_whole`."""
         ledger = Ledger(self.lines)
         for tag in tags:
-            self.target.push_manifest(layout, tag, MANIFEST)
-            ledger.note_tag(layout, tag, Digest.of(MANIFEST.raw), "manifest", 0, layout=layout, found=found)
+            self.target.push_manifest(layout, tag, manifest)
+            ledger.note_tag(layout, tag, Digest.of(manifest.raw), "manifest", 0, layout=layout, found=found)
         if is_whole:
             ledger.note_layout(layout, layout, "etag", "settings")
 
@@ -70,7 +79,7 @@ class World:
         )
 
     def search(self) -> VanishedSearch:
-        return VanishedSearch(self.source, Ledger(self.lines), Selection.parse(), lambda path: path, self.stop)
+        return VanishedSearch(self.source, Ledger(self.lines), Selection.parse(), self.place_of, self.stop)
 
     def deleted(
         self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None
@@ -376,3 +385,33 @@ def test_nothing_goes_where_no_layout_of_before_is_there(tmp_path: Path, *, only
     with nullcontext() if only_plan else pytest.raises(TooManyVanishedError, match="--source-name"):
         course.begin({"app": "app"}, only_plan=only_plan)
     assert world.found == ([("gone", "to_delete"), (".", "too_many_vanished")] if only_plan else [])
+
+
+class Forgetting(MemoryTarget):
+    """Lets a manifest go with its last tag, as a zot did until the autumn of 2024."""
+
+    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+        stored = self._asked(repository)
+        digest = stored.tags[tag]
+        deleted = super().delete_tag(repository, tag, may_delete)
+        stored.manifests.pop(digest)
+        return deleted
+
+
+@pytest.mark.parametrize("needing", ["app", "other"])
+def test_a_part_of_an_index_stays_when_its_own_tag_goes(world: World, needing: str) -> None:
+    """The index may be another layout's that goes to the same repository, and that the patterns leave out."""
+    world.target = Forgetting()
+    layout = LayoutBuilder(world.root / needing)
+    layout.image("stays", layers=[b"stays"])
+    part = layout.image(layers=[b"part"], listed=False)
+    layout.index([part], "v1")
+    layout.write()
+    raw = layout.blob_path(part).read_bytes()
+    for blob in layout.path.glob("blobs/sha256/*"):
+        world.target._asked("app").blobs[Digest.of(blob.read_bytes())] = blob.read_bytes()
+    world.brought("app", "v1-amd64", manifest=RemoteManifest(raw, part["mediaType"]))
+    world.place_of = lambda _: "app"
+    assert world.deleted() == [("app", "tag_deleted")]
+    assert world.target.resolve_manifest("app", part["digest"]) == part["digest"]
+    assert world.target.list_tags("app") == frozenset()
