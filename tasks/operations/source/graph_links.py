@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.media_types import is_index
 from tasks.operations.source.graph_walk import MAX_NESTING, reached_from, referrers_of
-from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, read_manifest
+from tasks.operations.source.manifest_reading import BROKEN_AT_SOURCE, leaves_open, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -46,7 +46,11 @@ class GraphLinks:
         self._told(manifest)
 
     def read(self, root: Descriptor) -> None:
-        """Read all manifests below `root`; of one that can't be read, it is the target's copy that counts."""
+        """Read all manifests below `root`; of one that is broken, it is the target's copy that counts.
+
+        Raises:
+            SourceError: one can't be read for the moment, or the source is gone; nobody knows its links then.
+        """
         level, seen = [root], {root.digest}
         while level:
             children = [child for below in self._hands.map(self._children_of, level) for child in below]
@@ -111,7 +115,9 @@ class GraphLinks:
     def _children_of(self, descriptor: Descriptor) -> tuple[Descriptor, ...]:
         try:
             manifest = read_manifest(self._reader, self._path, descriptor)
-        except BROKEN_AT_SOURCE:
+        except BROKEN_AT_SOURCE as error:
+            if leaves_open(error, patient=True):
+                raise
             return ()
         self.note(manifest)
         return manifest.manifests

@@ -21,6 +21,7 @@ from tasks.oci.errors import (
     ReferrerConflictError,
     RegistryUnavailableError,
     SourceReadError,
+    SourceUnavailableError,
     TargetUnavailableError,
     UnexpectedAnswerError,
 )
@@ -213,6 +214,33 @@ def test_a_tagged_referrer_that_is_there_already_is_listed_too(layout: LayoutBui
     del target._asked("app").tags[fallback]
     made.forget()
     assert set(outcomes(made).values()) == {"up_to_date"}
+    assert fallback in target.list_tags("app")
+
+
+@pytest.mark.parametrize("error", [SourceReadError, SourceUnavailableError])
+def test_what_could_not_be_read_for_the_moment_does_not_count_as_without_a_subject(
+    layout: LayoutBuilder, error: type[LayoutliftError]
+) -> None:
+    """Noted as proved, the tag would never be looked at again, and its subject not list it."""
+    subject = layout.image("v1", layers=[b"layer"])
+    referrer = layout.referrer(subject, tag="sbom")
+    target = MemoryTarget(referrers_api=False)
+    made = engine(layout, target, referrers=False)
+    made.copy()
+    fallback = referrers_tag(Digest(subject["digest"]))
+    del target._asked("app").tags[fallback]
+    made.forget()
+
+    class Unreadable(LayoutDirectory):
+        def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
+            if descriptor.digest == referrer["digest"]:
+                raise error("for the moment")
+            return super().blob(path, descriptor)
+
+    made.wrap = lambda _: Unreadable(str(made.root))
+    assert outcomes(made) == {"v1": "up_to_date", "sbom": error.code}
+    made.wrap = lambda source: source
+    assert outcomes(made) == {"v1": "up_to_date", "sbom": "up_to_date"}
     assert fallback in target.list_tags("app")
 
 
