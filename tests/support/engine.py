@@ -102,6 +102,11 @@ class Engine:
         return self._log.findings
 
     @property
+    def log(self) -> RunLog:
+        """That of the last run."""
+        return self._log
+
+    @property
     def fitting(self) -> set[str]:
         return set(self._fitting.names)
 

@@ -262,6 +262,7 @@ class Surveyor:
         selection, lacking = self._job.selection, Finding(path, code, message)
         try:
             inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
+            self._log.note_index(path, inventory.etag)
             self.fitting.see(inventory)
             selected = plan_selection(inventory, selection)
         except LayoutliftError as error:

@@ -14,6 +14,7 @@ import pytest
 from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.copying.repository_preparation import Preparation
+from tasks.operations.in_step.equality import Equality
 from tasks.operations.work.planning import CopyPolicy, Untagged
 from tasks.ports import Finding
 from tasks.registry_ports import RepositoryState
@@ -167,6 +168,14 @@ def test_a_repository_of_which_nothing_is_chosen_need_not_be_at_the_target(
     outcomes, findings = made.copy()
     assert findings == expected
     assert outcomes == ({"tagged:v1": "repository_missing"} if "tagless" in exclude else {})
+
+
+def test_a_layout_without_a_place_at_the_target_of_which_nothing_is_chosen_was_not_written_to(root: Path) -> None:
+    made = Engine(root, MemoryTarget(), include=(":v*",), preflight=lambda r: MISSING(r) if r == "tagless" else None)
+    assert made.copy() == ({"tagged:v1": "copied"}, set())
+    equality = Equality(LayoutDirectory(str(root)), Selection.parse([":v*"]), made.log, lambda: ())
+    equality.settle(complete=True)
+    assert (equality.reason, equality.at is None) == (None, False)
 
 
 def test_a_repository_that_has_nothing_of_the_age_need_not_be_at_the_target(tmp_path: Path) -> None:
