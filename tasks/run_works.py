@@ -20,7 +20,7 @@ from tasks.operations.reports.results import Depth
 from tasks.operations.source.graph_links import GraphLinks
 from tasks.operations.source.source_graph import SourceGraph
 from tasks.operations.verifying.check_work import CheckWork
-from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.verifying.verification import RepositoryVerifier, in_layout
 from tasks.operations.verifying.verify_work import VerifyWork
 from tasks.operations.work.content_proof import ContentProof
 from tasks.operations.zot.zot_work import RepeatedContent, ZotWork, read_served_layout
@@ -149,16 +149,20 @@ class Works:
     def _losses(self, target: Target, inventory: RepositoryInventory, repository: str) -> Losses:
         followed = inventory.referrers if self.policy.referrers else {}
         links = GraphLinks(self.source, inventory.path, followed, self.hands, lambda _: None)
-        depth = self.policy.depth
-        verifier = RepositoryVerifier(target, repository, depth, self.hands, proof=self.proof)
-        return Losses(links, verifier, depth)
+        return Losses(links, self._verifier(target, inventory, repository), self.policy.depth)
+
+    def _verifier(self, target: Target, inventory: RepositoryInventory, repository: str) -> RepositoryVerifier:
+        at_source = in_layout(self.source, inventory.path)
+        return RepositoryVerifier(
+            target, repository, self.policy.depth, self.hands, proof=self.proof, is_at_source=at_source
+        )
 
     def verify(self, target: Target) -> BeginWork:
         """Compares the target with the source."""
         lists, policy = ReferrerLists(target), replace(self.policy, depth=self.options.proved_depth)
 
         def begin(inventory: RepositoryInventory, repository: str, _: Sequence[Unit]) -> RepositoryWork:
-            verifier = RepositoryVerifier(target, repository, self.policy.depth, self.hands, proof=self.proof)
+            verifier = self._verifier(target, inventory, repository)
             tags = target.list_tags(repository) or frozenset()
             return VerifyWork(inventory, repository, verifier, lists, policy, host=target.host, target_tags=tags)
 

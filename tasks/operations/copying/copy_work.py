@@ -23,7 +23,7 @@ from tasks.operations.copying.overwritten import Overwritten
 from tasks.operations.copying.presence import is_lost
 from tasks.operations.referrers.referrer_lists import ReferrerListing, lost_referrers
 from tasks.operations.reports.results import Depth, Outcome, RepositoryInventory, TagResult
-from tasks.operations.verifying.verification import RepositoryVerifier
+from tasks.operations.verifying.verification import RepositoryVerifier, in_layout
 from tasks.operations.work.planning import TagAction, TagPlan
 from tasks.operations.work.repository_work import RepositoryWork, Unit
 
@@ -99,7 +99,13 @@ class CopyWork(RepositoryWork):
         self._overwritten = Overwritten(inventory.path, f"{tools.target.host}/{repository}", policy)
         self._kept = KeptManifests(tools, self._copier, noted)
         self._verifier = RepositoryVerifier(
-            tools.target, repository, policy.depth, tools.hands, pushed=True, proof=tools.proof
+            tools.target,
+            repository,
+            policy.depth,
+            tools.hands,
+            pushed=True,
+            proof=tools.proof,
+            is_at_source=in_layout(tools.source, inventory.path),
         )
         self._lists = ListMerge(
             tools.lists,

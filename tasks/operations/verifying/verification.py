@@ -26,19 +26,24 @@ from tasks.operations.source.graph_walk import reached_from
 from tasks.operations.work.content_proof import AS_IT_IS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from tasks.oci.descriptor import Descriptor
     from tasks.operations.work.content_proof import ContentProof
     from tasks.operations.work.spare_hands import SpareHands
-    from tasks.ports import Target
+    from tasks.ports import LayoutReader, Target
+
+
+def in_layout(source: LayoutReader, path: str) -> Callable[[Digest], bool]:
+    """Tells whether the layout at `path` has a blob."""
+    return lambda digest: source.stat_blob(path, digest) is not None
 
 
 class RepositoryVerifier:
     """Verifies graphs in one repository of the target; what tags share is looked at once.
 
-    `pushed` says that the tags are what was pushed just now; content is read back by `proof`. `subjects` has those of
-    what was verified.
+    `pushed` says that the tags are what was pushed just now; content is read back by `proof`. What the target need
+    not have is missed only where it `is_at_source`. `subjects` has those of what was verified.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class RepositoryVerifier:
         *,
         pushed: bool = False,
         proof: ContentProof = AS_IT_IS,
+        is_at_source: Callable[[Digest], bool] = lambda _: False,
     ) -> None:
         self._target = target
         self._repository = repository
@@ -57,8 +63,11 @@ class RepositoryVerifier:
         self._hands = hands
         self._pushed = pushed
         self._proof = proof
+        self._is_at_source = is_at_source
         self._lock = threading.Lock()
         self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
+        self._absent: set[Digest] = set()
+        """What may be absent, and is on both sides."""
         self._children: dict[Digest, tuple[Digest, ...]] = {}
         self.subjects = Subjects()
 
@@ -163,12 +172,18 @@ class RepositoryVerifier:
 
     def _look_at(self, blob: Descriptor) -> None:
         if not self._target.has_blob(self._repository, blob):
-            if may_be_absent(blob.media_type):
+            if may_be_absent(blob.media_type) and self._is_absent(blob.digest):
                 return
             raise MissingAtTargetError(f"the target does not have the blob {blob.digest}")
         if self._depth is Depth.CONTENT:
             self._prove(blob)
         self._note([(blob.digest, blob.size)])
+
+    def _is_absent(self, blob: Digest) -> bool:
+        """Whether the source lacks a blob, too; found out once, as a mount is asked again and again for such."""
+        if blob not in self._absent and not self._is_at_source(blob):
+            self._absent.add(blob)
+        return blob in self._absent
 
     def _prove(self, blob: Descriptor) -> None:
         """Read a blob back, and say of what is wrong with it that it is so at the target."""

@@ -42,7 +42,7 @@ from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
-from tests.support.layouts import OCI_MANIFEST, LayoutBuilder
+from tests.support.layouts import OCI_MANIFEST, LayoutBuilder, image_of
 from tests.support.memory_stores import MemoryTarget
 
 OTHERS = RemoteManifest(
@@ -1833,3 +1833,15 @@ def test_what_is_at_risk_is_left_to_the_layout_that_has_it(layout: LayoutBuilder
     made.ledger.note_at_risk("app", elsewhere)
     assert made.copy() == ({"app:v1": "copied"}, set())
     assert made.ledger.at_risk("app") == [elsewhere]
+
+
+def test_a_layer_that_need_not_be_distributed_is_brought_again_where_the_layout_has_it(layout: LayoutBuilder) -> None:
+    foreign = layout.blob(b"windows", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+    image_of(layout, "v1", [foreign])
+    target = MemoryTarget()
+    made = engine(layout, target)
+    made.copy()
+    del target._asked("app").blobs[Digest.of(b"windows")]
+    made.policy = replace(made.policy, depth=Depth.BLOBS, prove_again=True)
+    assert made.copy()[0] == {"app:v1": "copied"}
+    assert Digest.of(b"windows") in target._asked("app").blobs

@@ -17,7 +17,7 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
-from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder
+from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder, image_of
 from tests.support.memory_stores import MemoryTarget
 
 LAYER = b"layer"
@@ -178,12 +178,11 @@ def test_each_blob_that_is_altered_is_found_by_one_part_and_each_that_is_missing
     assert found == layers
 
 
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
+
 def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: SpareHands) -> None:
-    foreign = {
-        "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-        "digest": Digest.of(b"elsewhere"),
-        "size": 9,
-    }
+    foreign = {"mediaType": FOREIGN, "digest": Digest.of(b"elsewhere"), "size": 9}
     raw = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layout.blob(b"{}"), "layers": [foreign]}
     manifest = layout.blob(json.dumps(raw).encode(), OCI_MANIFEST)
     layout.entry(manifest, "v1")
@@ -194,6 +193,35 @@ def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: 
     target.push_manifest("app", "v1", RemoteManifest(json.dumps(raw).encode(), OCI_MANIFEST))
     del target._asked("app").blobs[Digest.of(b"elsewhere")]
     RepositoryVerifier(target, "app", Depth.CONTENT, hands).verify_graph(root, "v1")
+
+
+@pytest.mark.parametrize("depth", [Depth.BLOBS, Depth.CONTENT])
+def test_a_layer_that_may_be_absent_is_missed_where_the_source_has_it(
+    layout: LayoutBuilder, hands: SpareHands, depth: Depth
+) -> None:
+    layer = layout.blob(b"elsewhere", FOREIGN)
+    roots = [described(image_of(layout, None, layers)) for layers in ([layer], [layer, layer])]
+    target, asked = MemoryTarget(), []
+    target._asked("app").blobs.update({Digest.of(blob): blob for blob in (b"{}", b"elsewhere")})
+    for root in roots:
+        raw = layout.blob_path(root.to_json()).read_bytes()
+        target.push_manifest("app", root.digest, RemoteManifest(raw, OCI_MANIFEST))
+    del target._asked("app").blobs[Digest.of(b"elsewhere")]
+
+    def is_at_source(digest: Digest) -> bool:
+        asked.append(digest)
+        return has_it
+
+    has_it = True
+    verifier = RepositoryVerifier(target, "app", depth, hands, is_at_source=is_at_source)
+    for root in roots:
+        with pytest.raises(MissingAtTargetError):
+            verifier.verify_graph(root, None)
+    has_it = False
+    asked.clear()
+    for root in roots:
+        verifier.verify_graph(root, None)
+    assert len(asked) == 1, "a mount is asked again and again for what it lacks"
 
 
 def test_what_graphs_share_is_asked_for_once(layout: LayoutBuilder, hands: SpareHands) -> None:
