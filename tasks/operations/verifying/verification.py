@@ -65,7 +65,8 @@ class RepositoryVerifier:
         self._proof = proof
         self._is_at_source = is_at_source
         self._lock = threading.Lock()
-        self._verified: set[tuple[Digest, object]] = set()  # manifests by type, blobs by size: either may be a lie
+        self._verified: set[tuple[Digest, object]] = set()
+        """Manifests by type and size, blobs by size: each may be a lie."""
         self._absent: set[Digest] = set()
         """What may be absent, and is on both sides."""
         self._children: dict[Digest, tuple[Digest, ...]] = {}
@@ -107,7 +108,7 @@ class RepositoryVerifier:
             MissingAtTargetError: something of the graph is not at the target.
             DifferentAtTargetError: something at the target is not what it should be.
             DamagedAtTargetError: a blob is altered or cut short there.
-            SizeMismatchError: a blob that was found whole is said to have another size.
+            SizeMismatchError: a manifest, or a blob that was found whole, is said to have another size.
         """
         if tag is not None:
             self._check_tag(tag, root.digest)
@@ -115,11 +116,13 @@ class RepositoryVerifier:
         seen: dict[tuple[Digest, object], None] = {}
         while pending:
             descriptor = pending.pop()
-            key = (descriptor.digest, descriptor.media_type)
+            key = (descriptor.digest, (descriptor.media_type, descriptor.size))
             if key in self._verified or key in seen:
                 continue
-            seen[key] = None
             manifest = self._read_back(descriptor)
+            if descriptor is not root:  # what lists that stays at the source
+                _check_size(manifest)
+            seen[descriptor.digest, (descriptor.media_type, len(manifest.raw))] = None
             pending.extend(manifest.manifests)
             self.subjects.note(manifest)
             if manifest.manifests:
@@ -199,3 +202,10 @@ class RepositoryVerifier:
     def _note(self, verified: Iterable[tuple[Digest, object]]) -> None:
         with self._lock:
             self._verified.update(verified)
+
+
+def _check_size(manifest: Manifest) -> None:
+    named, size = manifest.descriptor, len(manifest.raw)
+    if size != named.size:
+        said = f"the manifest {named.digest} has {size} bytes at the target, an index says {named.size}"
+        raise SizeMismatchError(said)

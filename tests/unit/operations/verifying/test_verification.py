@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -278,6 +279,21 @@ def test_a_manifest_that_the_target_names_by_an_algorithm_of_its_own_is_there(
     manifests[by_sha512] = manifests[image.digest]
     RepositoryVerifier(target, "app", Depth.MANIFEST, hands).verify_presence(("v1",), (image.digest, by_sha512))
     assert target.asked == ["v1", by_sha512]
+
+
+def test_an_index_that_says_another_size_of_a_part_is_not_whole(layout: LayoutBuilder, hands: SpareHands) -> None:
+    """Clients that look at sizes refuse it; what the source's own list says of the size never gets to the target."""
+    part = layout.image(layers=[LAYER], listed=False)
+    honest = described(layout.index([part], "v1"))
+    target = filled(layout)
+    entry = layout.index([{**part, "size": part["size"] + 1}], listed=False)
+    lying, raw = described(entry), layout.blob_path(entry).read_bytes()
+    target.push_manifest("app", lying.digest, RemoteManifest(raw, OCI_INDEX))
+    verifier = RepositoryVerifier(target, "app", Depth.MANIFEST, hands)
+    verifier.verify_graph(honest, None)
+    with pytest.raises(SizeMismatchError, match=f"has {part['size']} bytes at the target, an index says"):
+        verifier.verify_graph(lying, None)
+    verifier.verify_graph(replace(honest, size=honest.size + 1), None)
 
 
 def test_only_what_was_pushed_just_now_is_waited_for(
