@@ -126,10 +126,14 @@ class Progress:
     def bytes_expected(self) -> int:
         """How many will be sent if the tags to come are like those before; 0 before any is done.
 
-        Tags in work have sent some of that, too, and count as done: rather too little is told than too much.
+        Tags in work count as done, with what of theirs is on its way: rather too little is told than too much, but
+        while there are any never less than is sent.
         """
-        done, begun = self.totals.tags, self.totals.tags + self._in_work
-        return self.totals.traffic.bytes_pushed * self.expected // begun if done else 0
+        done, sent = self.totals.tags, self.totals.traffic.bytes_pushed
+        begun = done + self._in_work
+        if self._in_work:
+            sent = max(sent, self.bytes_read)
+        return sent * max(self.expected, begun) // begun if done else 0
 
     @property
     def sent(self) -> str:

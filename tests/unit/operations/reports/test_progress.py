@@ -81,6 +81,19 @@ def test_what_tags_that_are_in_work_have_sent_is_not_taken_for_that_of_those_tha
     assert progress.bytes_expected == 3_000 * MIB
 
 
+def test_what_is_on_its_way_counts_for_the_tags_that_it_is_of() -> None:
+    """Of 100 tags of 1 GiB, one is done, and most of eight is with the target, which has no whole blob of them."""
+    progress = Progress()
+    progress.expect(100)
+    done(progress, 1, sent=1024 * MIB)
+    with progress.at_work_on(8):
+        progress.note_bytes(7_400 * MIB)
+        assert progress.bytes_expected > 50 * 1024 * MIB
+        assert progress.sent == "8.2 GiB sent of about 91.4 GiB"
+    with progress.at_work_on(200):
+        assert progress.bytes_expected == progress.bytes_read, "no less in all than what is sent"
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(0.4, "0 s"), (119, "119 s"), (121, "2 min"), (7_300, "2.0 h"), (180_000, "2.1 days")],
