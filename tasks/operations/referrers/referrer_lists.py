@@ -174,7 +174,8 @@ class ReferrerLists:
 
 def _no_place(repository: str, subject: Digest) -> ReferrersLostError:
     """The error where a tag that is not to be overwritten is where the list would have to be."""
-    return ReferrersLostError(f"{repository}:{referrers_tag(subject)} names {subject} itself, and is no list")
+    taken = f"{repository}:{referrers_tag(subject)} names {subject} itself, and is no list"
+    return ReferrersLostError(f"{taken}: take a target with the referrers API, or --exclude-referrers")
 
 
 def _list_of(entries: list[dict[str, Any]]) -> dict[str, Any]:

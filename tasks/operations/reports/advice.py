@@ -82,7 +82,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again; "
         "what was saved of an index with some of its platforms, as docker save does, save with all, or one alone.",
         "referrer_lost": "Run migrate --prove-again --depth blobs; if it stays, push the signature or SBOM to the "
-        "target once more.",
+        "target once more. But where the message says that the tag names the image itself, push nothing, as that "
+        "would overwrite it.",
         "source": "See whether the directory or bucket can be read by this user, and run again.",
         "outside_source": "Replace the link by what it points at, or leave it out, as by --exclude 'NAME**'; nothing "
         "outside the source is read.",

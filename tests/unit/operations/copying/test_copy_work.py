@@ -310,6 +310,7 @@ def test_what_would_be_listed_under_the_own_name_of_its_subject_is_lost_and_the_
         tags = [*(["v1"] if is_platform else []), tag]
         assert made.copy() == ({f"app:{each}": outcome for each in tags}, {("app", "referrer_lost")})
         assert f"app:{tag} names {subject['digest']} itself" in made.findings[0].message
+        assert "--exclude-referrers" in made.findings[0].message
         assert target.resolve_manifest("app", tag) == subject["digest"]
     assert target.resolve_manifest("app", sbom["digest"]) == sbom["digest"]
     assert engine(layout, MemoryTarget(referrers_api=True)).copy()[1] == set()

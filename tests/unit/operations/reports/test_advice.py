@@ -18,3 +18,8 @@ def test_every_error_has_advice():
     }  # fmt: skip
     assert sorted((codes | others) - set(ADVICE)) == [], "say what to do in ADVICE of advice.py"
     assert all(advice.endswith(".") for advice in ADVICE.values())
+
+
+def test_nobody_is_advised_to_push_a_list_over_a_tag_that_names_the_image_itself():
+    """Where there is no API, whoever pushes a signature writes the list under that tag."""
+    assert "names the image itself, push nothing" in ADVICE["referrer_lost"]
