@@ -682,6 +682,16 @@ def test_each_of_the_rules_for_no_success_waits_as_long_as_its_flows_are_apart()
     assert steps_of(panel, "migrate /verify → verify.example") == nightly
 
 
+def test_problems_of_a_cut_over_are_told_for_a_day() -> None:
+    """After a rehearsal no other run may follow: the alert stayed until somebody removed the file of its metrics."""
+    rules = yaml.safe_load((INFRA / "monitoring" / "prometheus-rules.yaml").read_text())
+    alerts = {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+    told, _, no_more = alerts["LayoutliftProblems"].partition("unless on (flow, source, target)")
+    assert "layoutlift_problems_total" in told
+    ended = 'time() - layoutlift_run_updated_timestamp_seconds{flow="cutover"} > 24 * 3600'
+    assert no_more.strip() == f"({ended})"
+
+
 def steps_of(panel: dict[str, Any], series: str) -> list[int | None]:
     """From which values on a series has another colour in a panel."""
     special = [
