@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
 from tasks.oci.errors import OrderUnknownError
-from tasks.oci.reference import referrers_tag_of
+from tasks.oci.reference import is_own_name, referrers_tag_of
 from tasks.operations.choosing.tag_order import DatedTag, OrderBy, newest_first
 from tasks.ports import Finding
 
@@ -53,8 +53,8 @@ def images_of(tags: Iterable[TagEntry]) -> list[TagEntry]:
 def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: Newest) -> list[TagEntry]:
     """Of `tags`, those that name one of the newest manifests; `made` has the time of each where that is known.
 
-    Tags that name another digest are none of these; where there are no others, as in a repository that holds the
-    signatures of many, they are all.
+    What has no name but one that is made of its own digest is counted by itself. Tags that name another digest are
+    none of these; where there are no others, as in a repository that holds the signatures of many, they are all.
 
     Raises:
         OrderUnknownError: there are more than are wanted, and none has a place in the order.
@@ -62,25 +62,34 @@ def plan_newest(tags: Sequence[TagEntry], made: Mapping[Digest, float], newest: 
     named = images_of(tags)
     if not named:
         return list(tags)
-    manifests = {entry.descriptor.digest for entry in named}
-    if len(manifests) <= newest.count:
+    groups = _groups(named)
+    if all(len(group) <= newest.count for group in groups):
         return named
     dated = [DatedTag(e.tag or "", e.descriptor.digest, made.get(e.descriptor.digest)) for e in named]
     order_by = OrderBy(newest.order_by)
     ordered = newest_first(dated, order_by)
     if not ordered:
-        asked = f"the {newest.count} newest of {len(manifests)} manifests by {order_by}"
+        asked = f"the {newest.count} newest of {sum(map(len, groups))} manifests by {order_by}"
         raise OrderUnknownError(f"{asked} can't be told: {_WHY_NONE[order_by]}")
     placed = dict.fromkeys(tag.digest for tag in ordered)
-    left = {*islice(placed, newest.count, None)}
+    left = {each for group in groups for each in islice((d for d in placed if d in group), newest.count, None)}
     return [entry for entry in named if entry.descriptor.digest not in left]
+
+
+def _groups(named: Sequence[TagEntry]) -> tuple[frozenset[Digest], frozenset[Digest]]:
+    """Manifests that people named, and others: neither take the others' places, as a tool may name many by digest."""
+    both = frozenset(entry.descriptor.digest for entry in named)
+    by_people = frozenset(
+        entry.descriptor.digest for entry in named if not is_own_name(entry.tag or "", entry.descriptor.digest)
+    )
+    return by_people, both - by_people
 
 
 def not_ordered(path: str, chosen: Sequence[TagEntry], newest: Newest | None) -> tuple[Finding, ...]:
     """A finding where more manifests without a place in the order come along than were wanted as the newest."""
     if newest is None:
         return ()
-    besides = len({entry.descriptor.digest for entry in images_of(chosen)}) - newest.count
+    besides = sum(max(0, len(group) - newest.count) for group in _groups(images_of(chosen)))
     if besides <= newest.count:
         return ()
     message = f"{besides} manifests come besides the {newest.count} newest: they have no place in the order by "

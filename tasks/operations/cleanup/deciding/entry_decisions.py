@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tasks.oci.reference import is_own_name
 from tasks.operations.choosing.ages import noted_time, tag_time
 from tasks.operations.choosing.tag_order import DatedTag
 from tasks.operations.cleanup.deciding.retention import Verdict
@@ -99,7 +100,7 @@ class _Deciding:
         """On everything that can be judged by itself; the rest depends on what these leave."""
         by_tag = {
             (repository, tag): verdict
-            for repository, tags in self._dated().items()
+            for (repository, _), tags in self._dated().items()
             for tag, verdict in self.choice.tags(list(tags.values())).items()
         }
         for place, entry in enumerate(self.view.entries):
@@ -166,19 +167,20 @@ class _Deciding:
             return "its tags go"
         return f"part of {min(self.belonging.parents[entry.digest])}, which goes"
 
-    def _dated(self) -> Mapping[str | None, dict[str, DatedTag]]:
+    def _dated(self) -> Mapping[tuple[str | None, bool], dict[str, DatedTag]]:
         """Each tag once that a rule may decide on, by its image: no referrer, nothing that two entries dispute.
 
+        Tags that are made of their own digest are by themselves, so that they take no place of what people named.
         Of several entries with the same content the newest counts, and none if the time of one is not known.
         """
         noted = self._noted()
-        found: dict[str | None, dict[str, DatedTag]] = {}
+        found: dict[tuple[str | None, bool], dict[str, DatedTag]] = {}
         for entry in self.view.entries:
             if entry.tag is not None and entry.refers_to is None and not entry.is_ambiguous:
                 made = _time_of(entry)
                 known = noted.get(entry.digest) if made is None else made
                 when = tag_time(self.choice.order_by, known, self._modified(entry), self.now)
-                tags = found.setdefault(entry.repository, {})
+                tags = found.setdefault((entry.repository, is_own_name(entry.tag, entry.digest)), {})
                 other = tags.get(entry.tag)
                 if other is not None:
                     when = None if when is None or other.when is None else max(when, other.when)

@@ -91,9 +91,29 @@ def test_signatures_take_no_place_and_come_with_what_they_sign() -> None:
     assert not_ordered("app", chosen, wanted) == ()
 
 
-def test_what_has_its_own_digest_for_a_tag_takes_a_place() -> None:
-    entries = tags(**{referrers_tag(digest(of)): of for of in ("new", "old")} | {"v1": "older"})
-    assert newest(entries, 1, NewestBy.CREATED, new=3.0, old=2.0, older=1.0) == {referrers_tag(digest("new"))}
+def own(content: str) -> str:
+    return referrers_tag(digest(content))
+
+
+def test_what_has_its_own_digest_for_a_tag_takes_no_place_of_what_people_named() -> None:
+    entries = tags(**{own(of): of for of in ("new", "old", "older")} | {"1.0.0": "a", "2.0.0": "b", "3.0.0": "c"})
+    times = {"new": 9.0, "old": 8.0, "older": 7.0, "c": 3.0, "b": 2.0, "a": 1.0}
+    assert newest(entries, 2, NewestBy.CREATED, **times) == {own("new"), own("old"), "3.0.0", "2.0.0"}
+    assert newest(entries, 3, NewestBy.CREATED) == {entry.tag for entry in entries}
+    assert newest(entries, 2, NewestBy.SEMVER) == {own("new"), own("old"), own("older"), "3.0.0", "2.0.0"}
+
+
+def test_what_has_a_name_of_people_besides_the_one_of_its_own_digest_counts_by_that() -> None:
+    entries = tags(**{own(of): of for of in ("new", "older")} | {"v1": "old", "v2": "new"})
+    assert newest(entries, 1, NewestBy.CREATED, new=3.0, old=2.0, older=1.0) == {own("new"), "v2", own("older")}
+
+
+def test_the_newest_of_people_s_names_and_of_digests_are_not_besides_each_other() -> None:
+    wanted = Newest(2, NewestBy.CREATED)
+    chosen = tags(**{own(of): of for of in "ab"} | {"v1": "c", "v2": "d"} | {"main": "e", "edge": "f"})
+    assert not_ordered("app", chosen, wanted) == ()
+    (found,) = not_ordered("app", [*chosen, *tags(nightly="g")], wanted)
+    assert found.message.startswith("3 manifests come besides")
 
 
 def test_a_repository_that_holds_nothing_but_signatures_comes_whole() -> None:
