@@ -175,7 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        if "Content-Length" not in reply.headers and reply.status not in {204, 304}:
+        says_length = not reply.headers.keys().isdisjoint({"Content-Length", "Transfer-Encoding"})
+        if not says_length and reply.status not in {204, 304}:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         if self.command != "HEAD":

@@ -67,7 +67,7 @@ class BlobReading:
         if answer.status == HTTPStatus.NOT_FOUND:
             raise _not_there(descriptor)
         length = said_once(answer.headers.get("Content-Length"))
-        return self._begun(repository, descriptor) if length == "0" and descriptor.size else length
+        return self._begun(repository, descriptor) if length in {None, "0"} and descriptor.size else length
 
     def _begun(self, repository: str, descriptor: Descriptor) -> str | None:
         """The length as an answer with a body has it: some proxies give every HEAD one of 0, as they see no body."""

@@ -199,11 +199,14 @@ def test_a_blob_of_another_size_is_said_so(script: ScriptedRegistry, make_store:
         make_store(script.host).has_blob("team/app", BLOB)
 
 
+@pytest.mark.parametrize("headers", [{"Content-Length": "0"}, {"Transfer-Encoding": "chunked"}])
 def test_a_head_without_a_length_worth_the_name_is_no_proof_of_an_empty_blob(
-    script: ScriptedRegistry, make_store: MakeStore
+    script: ScriptedRegistry, make_store: MakeStore, headers: dict[str, str]
 ) -> None:
-    """Proxies say of an answer without a body that its length is 0; an upload that broke off may leave 0 bytes."""
-    script.always("HEAD", BLOB_PATH, Reply(headers={"Content-Length": "0"}))
+    """Proxies say of an answer without a body that its length is 0, or nothing of it; an upload that broke off may
+    leave 0 bytes.
+    """
+    script.always("HEAD", BLOB_PATH, Reply(headers=headers))
     script.expect("GET", BLOB_PATH, Reply(500), Reply(body=CONTENT), Reply(body=b""))
     store = make_store(script.host)
     assert store.has_blob("team/app", BLOB)
