@@ -163,7 +163,7 @@ class Works:
 
         def begin(inventory: RepositoryInventory, repository: str, _: Sequence[Unit]) -> RepositoryWork:
             verifier = self._verifier(target, inventory, repository)
-            tags = target.list_tags(repository) or frozenset()
+            tags = target.list_tags(repository)
             return VerifyWork(inventory, repository, verifier, lists, policy, host=target.host, target_tags=tags)
 
         return begin

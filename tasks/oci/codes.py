@@ -51,6 +51,7 @@ class Remark(StrEnum):
     TAG_KEPT = "tag_kept"
     NOT_DELETED = "not_deleted"
     EXTRA_AT_TARGET = "extra_at_target"
+    TAGS_NOT_LISTED = "tags_not_listed"
     # a zot in place
     CHANGED_BY_DEFAULTS = "changed_by_defaults"
     NOT_IN_CATALOG = "not_in_catalog"

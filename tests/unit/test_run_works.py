@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.ledger.ledger import Ledger
+from tasks.oci.digest import Digest
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.chosen_tags import plan_selection
@@ -31,7 +32,7 @@ from tasks.stores import pacing
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Pace
 from tests.support.engine import MemoryLines
-from tests.support.layouts import LayoutBuilder, dated_image
+from tests.support.layouts import LayoutBuilder, dated_image, image_of
 from tests.support.memory_stores import MemoryTarget
 
 OPTIONS = RunOptions("/source", None, since_last=True)
@@ -282,3 +283,25 @@ def test_a_rate_that_changes_meanwhile_counts_from_then_on(root: Path, clock: Cl
     pace = Pace(RATE, clock)
     clock.after(4, lambda: pace.change(2 * RATE))
     assert seconds(root, clock, filled, "verify", pace, Depth.CONTENT) == pytest.approx(4 + 3, rel=0.1)
+
+
+def test_a_verification_knows_what_the_target_does_not_list_and_what_the_layout_has(
+    tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer that need not be distributed is missed only where the layout has it."""
+    layout = LayoutBuilder(tmp_path / "app")
+    foreign = layout.blob(b"windows", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+    image_of(layout, "v1", [foreign])
+    layout.write()
+    options = RunOptions("/source", None, policy=CopyPolicy(depth=Depth.BLOBS))
+    inventory = enumerate_repository(runs.source, "app")
+    assert runs.do(options, inventory, "app") == [Outcome.COPIED]
+    del runs.target._asked("app").blobs[Digest.of(b"windows")]
+    monkeypatch.setattr(runs.target, "list_tags", lambda _: None)
+    units = units_of(inventory, inventory.tags, options.policy)
+    work = runs.works(options).verify(runs.target)(inventory, "app", units)
+    assert [result.code for unit in units for result in work.execute(unit)] == ["missing_at_target"]
+    assert [finding.code for finding in work.finish()] == ["tags_not_listed"]
+    layout.blob_path(foreign).unlink()
+    work = runs.works(options).verify(runs.target)(inventory, "app", units)
+    assert [result.code for unit in units for result in work.execute(unit)] == [None]

@@ -165,6 +165,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "tag out of both with --exclude.",
         "extra_at_target": "Nothing to do, if it vanished at the source, others push to the target, or --backup-tag "
         "keeps there what was overwritten (tag_overwritten of that run); else see who did, and delete it there.",
+        "tags_not_listed": "Nothing to do, unless tags that only the target has are looked for: then grant the login "
+        "the right to list tags, or have the proxy before the target wait longer for the list, and run again.",
         "authentication": "Log in to the target again (docker login), or correct the user name and password.",
         "authorization_expired": "Run again; if it stays, make the registry's tokens last longer.",
         "permission_denied": "Have the rights to this repository granted; some registries want it made first. "

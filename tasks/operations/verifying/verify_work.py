@@ -41,7 +41,7 @@ class VerifyWork(RepositoryWork):
         policy: CopyPolicy,
         *,
         host: str,
-        target_tags: frozenset[str],
+        target_tags: frozenset[str] | None,
     ) -> None:
         super().__init__(inventory, f"{host}/{repository}")
         self._repository = repository
@@ -51,7 +51,10 @@ class VerifyWork(RepositoryWork):
         self._target_tags = target_tags
 
     def found(self) -> list[Finding]:
-        """What the target has besides."""
+        """What the target has besides; where it does not list its tags, that this is not known."""
+        if self._target_tags is None:
+            message = f"{self._place}: the target does not list its tags, so what it has besides is not known"
+            return [Finding(self.inventory.path, Remark.TAGS_NOT_LISTED, message)]
         known = {entry.tag for entry in self.inventory.tags} | {entry.tag for entry in self.inventory.refused}
         extra = sorted(tag for tag in self._target_tags - known if not is_referrers_tag(tag))
         return [

@@ -12,6 +12,7 @@ from tasks.oci.digest import Digest
 from tasks.oci.errors import MissingAtTargetError, ReferrersLostError
 from tasks.oci.reference import referrers_tag
 from tasks.operations.referrers.referrer_lists import ReferrerLists
+from tasks.operations.reports.findings import is_harmful
 from tasks.operations.reports.results import Depth, TagResult
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.verifying.verification import RepositoryVerifier
@@ -221,6 +222,19 @@ def test_tags_that_the_target_has_besides_are_named_and_lists_and_what_was_refus
     assert [finding.message for finding in work.finish()] == [
         f"memory/app:{tag} is not at the source" for tag in others
     ]
+
+
+def test_where_the_target_lists_no_tags_that_is_said_and_not_that_it_has_none_besides(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As to a login that may read and not list, or where the list of a large repository takes too long."""
+    world.layout.image("v1", layers=[b"layer"])
+    world.migrate()
+    monkeypatch.setattr(world.target, "list_tags", lambda _: None)
+    (told,) = world.work(CopyPolicy()).finish()
+    assert (told.path, told.code) == ("app", "tags_not_listed")
+    assert told.message.startswith("memory/app: ")
+    assert not is_harmful(told)
 
 
 def test_what_a_verification_names_has_the_type_that_the_source_gives_it(world: World) -> None:
