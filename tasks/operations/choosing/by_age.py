@@ -46,7 +46,7 @@ class Ages:
 def plan_of_age(tags: Sequence[TagEntry], made: Mapping[Digest, float], ages: Ages) -> list[TagEntry]:
     """Of `tags`, those that name a manifest of such an age; `made` has the time of each where that is known.
 
-    Signatures under tags that name a digest have no age; see `plan_newest`.
+    Signatures under tags that name another digest have no age; see `plan_newest`.
 
     Raises:
         AgeUnknownError: nothing tells the age of any.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Refused
 from tasks.oci.errors import InvalidReferenceError, NameCollisionError, ReferrerConflictError
-from tasks.oci.reference import is_repository, map_repository, parse_referrers_tag
+from tasks.oci.reference import is_own_name, is_repository, map_repository, parse_referrers_tag
 from tasks.operations.reports.results import Depth, TagEntry, UntaggedKind
 
 if TYPE_CHECKING:
@@ -148,12 +148,11 @@ def plan_tag(entry: TagEntry, present: Digest | None, ours: str | None, policy: 
         return TagPlan(TagAction.COPY)
     if present == entry.descriptor.digest:
         return TagPlan(TagAction.UP_TO_DATE)
-    if ours != present and parse_referrers_tag(entry.tag or "") is not None:
-        return TagPlan(
-            TagAction.REFUSE,
-            ReferrerConflictError.code,
-            f"the target has other referrers ({present}) under this tag, and keeps them",
-        )
+    tag = entry.tag or ""
+    if ours != present and parse_referrers_tag(tag) is not None:
+        what = "other content or referrers" if is_own_name(tag, entry.descriptor.digest) else "other referrers"
+        message = f"the target has {what} ({present}) under this tag, and keeps them"
+        return TagPlan(TagAction.REFUSE, ReferrerConflictError.code, message)
     if ours == present or policy.on_conflict is OnConflict.OVERWRITE:
         return TagPlan(TagAction.OVERWRITE, is_theirs=ours != present)
     if policy.on_conflict is OnConflict.SKIP:

@@ -111,7 +111,9 @@ def test_what_the_target_has_in_place_of_an_own_name_may_be_referrers_of_others_
     """Without the API they list those of an image under the very tag that is made of its digest."""
     entry = TagEntry(referrers_tag(NEW), described("new"))
     policy = CopyPolicy(on_conflict=OnConflict.OVERWRITE)
-    assert plan_tag(entry, THEIRS, None, policy).code == "referrer_conflict"
+    plan = plan_tag(entry, THEIRS, None, policy)
+    assert plan.code == "referrer_conflict"
+    assert plan.message == f"the target has other content or referrers ({THEIRS}) under this tag, and keeps them"
     assert plan_tag(entry, None, None, policy).action is TagAction.COPY
 
 
