@@ -20,7 +20,7 @@ from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from flows.terminal.console import Console
@@ -149,12 +149,19 @@ def _last_resort(console: Console, ended: threading.Event, patience: float) -> N
     more = 0.0 if run is None else run.totals.tags / REPORTED_A_SECOND
     if ended.wait(more if run is not None and run.is_ending else 0.0):
         return
-    brief = LAST_WORDS_SECONDS
-    for last, seconds in ((_tell_of_it, brief), (_write_ledger, brief), (_write_report, brief + more)):
-        act = threading.Thread(target=last, args=(console,), daemon=True)
-        act.start()
-        act.join(seconds)  # its disk, or whoever reads what is said, may be what hangs
+    _do_at_once(console, (_tell_of_it, _write_ledger), LAST_WORDS_SECONDS)
+    _do_at_once(console, (_write_report,), LAST_WORDS_SECONDS + more)
     die()
+
+
+def _do_at_once(console: Console, acts: Iterable[Callable[[Console], None]], seconds: float) -> None:
+    """Do these side by side, for so long: a disk, or whoever reads what is said, may be what hangs."""
+    until = time.monotonic() + seconds
+    under_way = [threading.Thread(target=act, args=(console,), daemon=True) for act in acts]
+    for each in under_way:
+        each.start()
+    for each in under_way:
+        each.join(max(0.0, until - time.monotonic()))
 
 
 def _tell_of_it(_: Console) -> None:

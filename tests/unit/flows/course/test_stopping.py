@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -241,6 +242,21 @@ def test_a_ledger_that_takes_too_long_does_not_keep_the_last_report_from_being_n
     with blocking(monkeypatch, last_run.ledger, "flush"):
         end_without_waiting(last_run)
     assert f"its report: {last_run.report_places[0]}" in capsys.readouterr().err
+
+
+def test_a_run_of_which_nothing_lets_go_ends_within_ten_seconds(
+    last_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is said in docs/faults.md."""
+    began = time.monotonic()
+    with (
+        blocking(monkeypatch, stopping, "_leave_lost_output"),
+        blocking(monkeypatch, last_run.ledger, "flush"),
+        blocking(monkeypatch, last_run, "write_report"),
+    ):
+        end_without_waiting(last_run)
+        took = time.monotonic() - began
+    assert 1.5 < took < 10.5 - stopping.LAST_RESORT_SECONDS
 
 
 @contextmanager
