@@ -20,10 +20,9 @@ from tasks.stores.directory.mounts import hanging_mounts, on_the_way, resolve
 from tasks.stores.registry.transport.proxies import is_this_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from tasks.benchmark_values.cases import Case
-    from tasks.benchmark_values.facts import Results
     from tasks.benchmark_values.options import BenchmarkOptions
     from tasks.benchmark_values.paths import PathSpec
     from tasks.stores.benchmark.bench import Bench
@@ -48,20 +47,25 @@ def no_mounts(paths: Sequence[PathSpec]) -> Iterator[str]:
 
 
 def _no_mount(path: PathSpec) -> str:
-    return f"{path.name}: nothing is mounted at {path.mounted_at}, so that this machine's own disk is measured"
+    line = f"{path.name}: nothing is mounted at {path.mounted_at}, so that this machine's own disk is measured"
+    return " ".join(line.split())  # as warnings are kept
 
 
-def refuse_changed_mounts(paths: Sequence[PathSpec], kept: Results) -> None:
+def other_than_mounts(paths: Sequence[PathSpec], warnings: Sequence[str]) -> list[str]:
+    """What a run said, but for its mounts: it measured nothing to its end, so those count that are there now."""
+    of_mounts = {_no_mount(path) for path in paths}
+    return [line for line in warnings if line not in of_mounts]
+
+
+def refuse_changed_mounts(paths: Sequence[PathSpec], warnings: Collection[str]) -> None:
     """See that figures of a mount and of this machine's own disk do not become one result.
 
     Raises:
-        SourceUnavailableError: a mount of the user's went since what is kept was measured, or came.
+        SourceUnavailableError: a mount of the user's went since these warnings were given, or came.
     """
-    if not kept.ended:
-        return
     now = set(no_mounts(paths))
     for path in (each for each in paths if each.mounted_at is not None):
-        was = _no_mount(path) in kept.warnings
+        was = _no_mount(path) in warnings
         if was is not (_no_mount(path) in now):
             there = "there is a mount" if was else "nothing is mounted"
             then = "on this machine's own disk" if was else "through a mount"

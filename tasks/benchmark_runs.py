@@ -11,7 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.benchmark_about import about_run, no_mounts, not_cold, refuse_changed_mounts, shown_path, traffic_lines
+from tasks.benchmark_about import (
+    about_run,
+    no_mounts,
+    not_cold,
+    other_than_mounts,
+    refuse_changed_mounts,
+    shown_path,
+    traffic_lines,
+)
 from tasks.benchmark_parts import result_folder_of, usable_paths, venue_of
 from tasks.benchmark_results import compare_and_keep, write_results
 from tasks.benchmark_values.cases import MIB
@@ -22,7 +30,6 @@ from tasks.oci.errors import (
     InterruptedRunError,
     LayoutliftError,
     RegressionError,
-    SourceUnavailableError,
     StateError,
 )
 from tasks.operations.benchmark.data_files import ended_row, rows_of, warning_row
@@ -83,16 +90,19 @@ class BenchmarkRun:
             StateError: what it left can't be read.
         """
         kept = kept_of(self.folder.rows() if self.options.resume else (), self.about)
-        refuse_changed_mounts(self.paths, kept)
         if self.options.resume and kept.about is None:
             logger.warning("--resume: there is nothing to go on with in %s: all is measured", self.folder.path)
         self.measurements += kept.measurements
         self.failures += kept.failures
-        self.warnings += kept.warnings
+        self.warnings += kept.warnings if kept.ended else other_than_mounts(self.paths, kept.warnings)
         self.ended.update(dict.fromkeys(kept.ended))
         if kept.about is not None and not self.cases_left:
             self.about = kept.about
             logger.info("everything is measured already, by the run %s of %s", kept.about.run, kept.about.started)
+            self.folder.begin(rows_of(self.results))
+            return
+        if kept.ended:
+            refuse_changed_mounts(self.paths, self.warnings)
         self.folder.begin(rows_of(self.results))
         cold = not_cold(self.paths, self.options, self.about, drops=self.bench.drop_caches)
         told = (*no_mounts(self.paths), *cold)
@@ -124,10 +134,10 @@ class BenchmarkRun:
 
         Raises:
             InterruptedRunError: the run was told to stop.
-            SourceUnavailableError: a mount of the user's own is not there any more.
+            SourceUnavailableError: a mount of the user's own went since the run began, or came.
             StateError: the run's own folders can't be used; the disk may be full.
         """
-        self._refuse_lost_mounts()
+        refuse_changed_mounts(self.paths, self.warnings)
         self.bench.begin(case, self.options.content)
         try:
             pushed = [path for path in plan_pushes(case, self.paths, self.about.run) if self._push(path, case)]
@@ -138,7 +148,7 @@ class BenchmarkRun:
                 self._visit(visit)
         finally:
             self._warn(self.bench.leave_registry(case))
-        self._refuse_lost_mounts()
+        refuse_changed_mounts(self.paths, self.warnings)
         self.ended[case.label] = None
         self.folder.keep(ended_row(case.label))
         self.bench.end(self.paths)
@@ -161,12 +171,6 @@ class BenchmarkRun:
             )
         if self.regressions:
             raise RegressionError("slower than before: " + "; ".join(map(str, self.regressions)))
-
-    def _refuse_lost_mounts(self) -> None:
-        """See that what was a mount at the beginning is one now: below it is this machine's own disk."""
-        for line in no_mounts(self.paths):
-            if line not in self.warnings:
-                raise SourceUnavailableError(line)
 
     def _push(self, path: PathSpec, case: Case) -> bool:
         visit = Visit(path, case, 1)

@@ -332,6 +332,54 @@ def test_an_own_mount_that_is_not_there_any_more_ends_the_run(
     assert (course.visit.call_count, course.end.call_count, list(run.ended)) == (1, 0, [])
 
 
+def test_an_own_mount_that_comes_while_it_is_measured_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is measured to its end then; so the next run may go on with the mount, and says no more of the disk."""
+    mounts: set[str] = set()
+    path = PathSpec(name="here", origin=Origin.PUSHED, mounted_at="/mnt/here")
+    monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset(mounts))
+    given = options("8MiB", "16MiB", repeats=1, uncounted=True)
+    course: Any = Course()
+    course.visit = Mock(side_effect=lambda _: mounts.add("/mnt/here") or iter(()))
+    run = begun(tmp_path, given, course, paths=(path,))
+    for case in run.cases_left:
+        with pytest.raises(SourceUnavailableError, match="here: there is a mount at /mnt/here"):
+            run.measure(case)
+    assert (course.visit.call_count, list(run.ended)) == (1, [])
+    run = begun(tmp_path, given, Course(), paths=(path,))
+    run.measure(run.cases_left[0])
+    assert not [line for line in run.warnings if "is mounted" in line]
+
+
+def test_a_path_with_two_blanks_that_is_no_mount_is_measured_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = PathSpec(name="here", origin=Origin.PUSHED, mounted_at="/mnt/a  b")
+    monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", frozenset)
+    for left in (2, 1):
+        given = options("8MiB", "16MiB", repeats=1, uncounted=True)
+        run = begun(tmp_path, given, Course(), paths=(path,))
+        assert len(run.cases_left) == left
+        run.measure(run.cases_left[0])
+    assert not run.cases_left
+
+
+def test_a_run_of_which_all_is_measured_needs_its_mounts_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = {"/mnt/here"}
+    monkeypatch.setattr("tasks.benchmark_about.hanging_mounts", lambda: frozenset(mounts))
+    paths = (PathSpec(name="here", origin=Origin.PUSHED, mounted_at="/mnt/here"),)
+    given = options("8MiB", repeats=1, uncounted=True)
+    run = begun(tmp_path, given, Course(), paths=paths)
+    run.measure(run.cases_left[0])
+    mounts.clear()
+    again = begun(tmp_path, given, Course(), paths=paths)
+    assert again.cases_left == []
+    assert again.warnings == run.warnings
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
