@@ -6,6 +6,7 @@ distribution-spec v1.1.1, "Referrers Tag Schema". What others put into such a li
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.oci.bounded_json import json_within
 from tasks.oci.digest import Digest
-from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError, ReferrersLostError
+from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError, ReferrersLostError, RegistryError
 from tasks.oci.manifest import MOST_VALUES
 from tasks.oci.media_types import IMAGE_INDEX
-from tasks.oci.reference import referrers_tag
+from tasks.oci.reference import is_referrers_tag, referrers_tag
 from tasks.operations.work.freshness import is_fresh, now
 from tasks.ports import RemoteManifest
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.ports import Target
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """Other clients may write the same list between our read and our write; what they removed is added again.
@@ -65,6 +68,7 @@ class ReferrerLists:
         self._has_api: bool | None = None
         self._joining = threading.Lock()
         self._turns: dict[tuple[str, Digest], _Turn] = {}
+        self._names = _DigestNames(target)
 
     def ensure(
         self, repository: str, subject: Digest, referrers: Sequence[Descriptor], *, has_own_name: bool = False
@@ -140,7 +144,7 @@ class ReferrerLists:
         if found is None:
             return _list_of([])
         if Digest.of(found.raw, subject.algorithm) == subject:
-            if to_write and tag in (self._target.list_tags(repository) or ()):
+            if to_write and tag in self._names.of(repository):
                 raise _no_place(repository, subject)
             return _list_of([])  # GitLab reads the tag, which it does not have, as the digest
         listed = _parsed_list(found.raw)
@@ -170,6 +174,34 @@ class ReferrerLists:
     def _is_there(self, repository: str, named: object) -> bool:
         digest = Digest.or_none(named)
         return digest is not None and self._target.resolve_manifest(repository, digest) is not None
+
+
+class _DigestNames:
+    """The tags of a target that are made of digests; each repository is asked for them once a run."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._locks = tuple(threading.Lock() for _ in range(_STRIPES))
+        self._found: dict[str, frozenset[str]] = {}
+
+    def of(self, repository: str) -> frozenset[str]:
+        """Those of one repository; none where it does not say, as else it could keep no list at all."""
+        with self._locks[hash(repository) % _STRIPES]:
+            found = self._found.get(repository)
+            if found is None:
+                found = self._found[repository] = self._listed(repository)
+            return found
+
+    def _listed(self, repository: str) -> frozenset[str]:
+        try:
+            listed, why = self._target.list_tags(repository), "the target does not tell all"
+        except RegistryError as error:
+            listed, why = None, str(error)
+        if listed is None:
+            logger.warning(
+                "a list of referrers may replace a tag of %s, as these are not listed: %s", repository, why
+            )
+        return frozenset(filter(is_referrers_tag, listed or ()))
 
 
 def _no_place(repository: str, subject: Digest) -> ReferrersLostError:

@@ -254,22 +254,49 @@ def test_referrers_count_only_where_the_target_lists_them(layout: LayoutBuilder)
     assert (str(result.outcome), result.referrers) == ("copied", 0)
 
 
+class TakesTagsForDigests(MemoryTarget):
+    """As GitLab does with tags that it does not have."""
+
+    def __init__(self) -> None:
+        super().__init__(referrers_api=False)
+        self.lists = 0
+        self.fails: LayoutliftError | None = None
+
+    def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+        return super().fetch_manifest(repository, reference.replace("sha256-", "sha256:"))
+
+    def list_tags(self, repository: str) -> frozenset[str]:
+        self.lists += 1
+        if self.lists > 1 and self.fails is not None:
+            raise self.fails
+        return super().list_tags(repository)
+
+
 @pytest.mark.parametrize("platforms", [0, 2])
 def test_a_target_that_answers_the_subject_for_its_list_lists_nothing(layout: LayoutBuilder, platforms: int) -> None:
     """GitLab takes the tag for the digest: what an index lists are no referrers, and an image is no broken list."""
-
-    class TakesTagsForDigests(MemoryTarget):
-        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
-            return super().fetch_manifest(repository, reference.replace("sha256-", "sha256:"))
-
     children = [layout.image(layers=[bytes([number])], listed=False) for number in range(platforms)]
     subject = layout.index(children, "v1") if children else layout.image("v1", layers=[b"layer"])
     sbom = layout.referrer(subject)
-    target = TakesTagsForDigests(referrers_api=False)
+    target = TakesTagsForDigests()
     results, findings = engine(layout, target).copy()
     assert (results, findings) == ({"app:v1": "copied"}, {("app", "referrer_lost")})
     (kept,) = (m for m in target._asked("app").manifests.values() if Digest(sbom["digest"]) in str(m.manifests))
     assert [entry.digest for entry in kept.manifests] == [sbom["digest"]]
+
+
+@pytest.mark.parametrize("fails", [None, UnexpectedAnswerError("for the list", status=400)])
+def test_for_all_its_referrers_such_a_target_is_asked_once_which_tags_it_has(
+    layout: LayoutBuilder, fails: LayoutliftError | None
+) -> None:
+    for number in range(5):
+        layout.referrer(layout.image(f"v{number}", layers=[bytes([number])]))
+    target = TakesTagsForDigests()
+    target.fails = fails
+    results, _ = engine(layout, target).copy()
+    assert set(results.values()) == {"copied"}
+    assert target.lists == 2  # once to plan
+    assert len([tag for tag in MemoryTarget.list_tags(target, "app") if tag.startswith("sha256-")]) == 5
 
 
 def own_named(layout: LayoutBuilder, content: dict[str, Any]) -> str:
