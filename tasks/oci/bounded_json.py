@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 _COUNTED = (b",", b"{", b"[")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class TooManyValuesError(ValueError):

@@ -38,6 +38,14 @@ def test_values_are_counted_behind_what_looks_like_the_end_of_a_text(hidden: str
         assert read(f'["{hidden}",{",".join(["[]"] * 10_000)}]'.encode(encoding))[0] is None
 
 
+@pytest.mark.parametrize("end", [b"", b"\\", b'"', b'"\\'])
+def test_a_text_that_never_ends_is_passed_once(end: bytes) -> None:
+    with pytest.raises(TooManyValuesError):
+        json_within(b"," * 50 + b'"' + b'\\"' * 1_000_000 + end, 40)
+    with pytest.raises(json.JSONDecodeError):
+        json_within(b"," * 40 + b'"' + b'\\",' * 1_000_000 + end, 40)
+
+
 def test_signs_in_text_are_no_values() -> None:
     body = {"a": r'a,"{[\\' * 10_000}
     assert read(json.dumps(body).encode())[0] == body
