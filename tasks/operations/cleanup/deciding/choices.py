@@ -94,7 +94,7 @@ class PolicyChoice:
     def orphan(self, entry: Entry, since: float | None, *, is_among_images: bool) -> Verdict:  # noqa: ARG002
         """See `Choice.orphan`."""
         if not is_among_images and self.policy.orphans_after is not None:
-            return Verdict("its subject is not there, nor any image: it is of what lies elsewhere")
+            return Verdict("its subject is not there, nor any image with a tag: it may be of what lies elsewhere")
         return self._after(since, self.policy.orphans_after, "its subject is not there")
 
     def demands(self, entry: Entry) -> str | None:  # noqa: ARG002 - a policy asks for nothing by name

@@ -15,7 +15,7 @@ from tasks.operations.choosing.ages import credible_time
 from tasks.operations.cleanup.records.marks import STRAYS, Mark, read_marks, still_marked, write_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from tasks.file_ports import FileReader, FileWriter, StoredFile
     from tasks.oci.digest import Digest
@@ -28,8 +28,8 @@ class Belonging:
     """What the entries of an index belong to.
 
     `parents` maps a manifest to the indexes that list it, `tagged` has a tag, and `named` are all entries with what
-    those need that are no referrers. Without `has_images` no tag names anything but referrers: where signatures have
-    a repository of their own, what they are of lies elsewhere.
+    those need that are no referrers. Without `has_images` nothing surely is more than a referrer: where signatures
+    have a repository of their own, what they are of lies elsewhere.
     """
 
     graph: Graph
@@ -44,7 +44,8 @@ class Belonging:
         wanted = {entry.digest: "" for entry in entries if not _subjects(entry, graph)}
         named = frozenset(graph.reach(wanted, blobs)) | {entry.digest for entry in entries}
         tagged = frozenset(entry.digest for entry in entries if entry.ref_name is not None)
-        has_images = any(entry.ref_name is not None and not _all_subjects(entry, graph) for entry in entries)
+        subjects = {subject for entry in entries for subject in _all_subjects(entry, graph)}
+        has_images = any(_is_image(entry, graph, subjects) for entry in entries)
         return cls(graph, graph.parents(), tagged, named, has_images)
 
     def subjects(self, entry: Entry) -> tuple[Digest, ...]:
@@ -80,6 +81,20 @@ def _subjects(entry: Entry, graph: Graph) -> tuple[Digest, ...]:
 def _all_subjects(entry: Entry, graph: Graph) -> tuple[Digest, ...]:
     found = (entry.refers_to, subject_in_manifest(entry, graph))
     return tuple(subject for subject in found if subject is not None)
+
+
+def _is_image(entry: Entry, graph: Graph, subjects: Container[Digest]) -> bool:
+    """Whether it surely is one: a signature whose tag moved on looks as an image without a tag does.
+
+    So does, as an index, a list of referrers that another replaced.
+    """
+    if _all_subjects(entry, graph):
+        return False
+    if entry.ref_name is not None or entry.digest in subjects:
+        return True
+    node = graph.nodes.get(entry.digest)
+    children = node.below if node is not None and node.is_index else ()
+    return any(child in graph.nodes and graph.nodes[child].subject is None for child in children)
 
 
 def stray_since(files: FileReader, view: LayoutView, graph: Graph, now: float) -> Mapping[Digest, float]:

@@ -279,6 +279,9 @@ def test_a_referrer_whose_subject_has_left_the_index_is_an_orphan(after: float |
     assert left(layout, orphans_after=after) == [stays, True]
 
 
+WITHOUT_IMAGES = "its subject is not there, nor any image with a tag: it may be of what lies elsewhere"
+
+
 @pytest.mark.parametrize("other", [[], ["sbom"], ["replaced"]])
 def test_what_lies_in_a_repository_of_referrers_alone_is_no_orphan(other: list[str]) -> None:
     """As cosign puts signatures into one of their own (COSIGN_REPOSITORY): what they sign is elsewhere."""
@@ -290,10 +293,40 @@ def test_what_lies_in_a_repository_of_referrers_alone_is_no_orphan(other: list[s
     elif other == ["replaced"]:
         layout.image(None, "a signature whose tag moved on")
     assert left(layout) == [True, True, *(each == "sbom" for each in other)]
-    assert layout.plan().tags[0].reason == "its subject is not there, nor any image: it is of what lies elsewhere"
+    assert layout.plan().tags[0].reason == WITHOUT_IMAGES
     assert len(layout.plan(DeleteChoice()).removals) == len(layout.entries)
     layout.image("v2")
     assert left(layout)[:2] == [False, False]
+
+
+def untagged_index(layout: PlannedLayout, *children: Mapping[str, Any]) -> None:
+    body = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": list(map(bare, children))}
+    layout.entries.append(layout.blob(json.dumps(body).encode(), IMAGE_INDEX))
+
+
+@pytest.mark.parametrize("image", ["referred to", "signed", "index"])
+def test_an_image_without_a_tag_that_shows_itself_as_one_is_an_image_beside_which_orphans_are(image: str) -> None:
+    layout = PlannedLayout()
+    layout.image(None, "orphan", subject=PlannedLayout().image("gone"))
+    subject = layout.image(None, "image")
+    if image == "index":
+        untagged_index(layout, subject)
+        layout.write_index()
+    elif image == "signed":
+        layout.image(own_name(subject) + ".sig")
+    else:
+        layout.image(None, "sbom", subject=subject)
+    assert left(layout, untagged_after=LONG) == [False, True, True]
+
+
+def test_a_list_of_referrers_that_was_replaced_is_no_image_without_a_tag() -> None:
+    """It has none any more, as each new one takes it."""
+    layout = PlannedLayout()
+    orphan = layout.image(None, "orphan", subject=PlannedLayout().image("elsewhere"))
+    for members in ([], [orphan]):
+        untagged_index(layout, *members)
+    layout.write_index()
+    assert left(layout, untagged_after=LONG) == [True, True, True]
 
 
 def test_referrers_that_are_kept_keep_the_content_of_their_subject() -> None:
