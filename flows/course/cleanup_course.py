@@ -26,7 +26,7 @@ from flows.forms.quantities import seconds
 from flows.server.settings_of_run import logged_to_run
 from tasks.cleanup_plans import open_plan
 from tasks.oci.errors import IncompleteError, LayoutliftError, LockHeldError, RefusedError
-from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
+from tasks.operations.cleanup.planning.plan_summary import PlanSummary, in_short
 from tasks.operations.cleanup.values import PlanFooter
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.shown_text import escape_markdown, human_bytes
@@ -108,7 +108,7 @@ class _Course:
         is_whole = plan_cleanup(self.given.to_plan(str(draft)), self.stop, shown.show, logins=self.logins)
         plan = self.shelf.keep(self.run, draft, shown.header.plan, is_whole=is_whole)
         publish_plan(shown.summary.markdown(shown.header, shown.footer, shown.findings, str(plan.path)))
-        logger.info("plan %s: %s", plan.path, _in_short(shown.footer))
+        logger.info("plan %s: %s", plan.path, in_short(shown.footer.totals))
         return plan
 
     def _ask(self, plan: KeptPlan, footer: PlanFooter) -> ApplyParameters | None:
@@ -129,7 +129,7 @@ class _Course:
             return applied
 
     def _question(self, plan: KeptPlan, footer: PlanFooter) -> str:
-        question = f"{_in_short(footer)}. The artifact cleanup-plan says what goes and why."
+        question = f"{in_short(footer.totals)}. The artifact cleanup-plan says what goes and why."
         try:
             check_limits(plan.path, self.given.to_apply().raised)
         except RefusedError as beyond:
@@ -177,12 +177,3 @@ def _look(plan: KeptPlan) -> tuple[bool, PlanFooter]:
         for repository in opened.repositories():
             summary.see(repository)
         return summary.takes, opened.footer or PlanFooter()
-
-
-def _in_short(footer: PlanFooter) -> str:
-    totals = footer.totals
-    return (
-        f"{what_goes(totals)}, "
-        f"{counted(totals.blobs_quarantined, 'blob')} into the quarantine, {totals.blobs_purged:,} for good; "
-        f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later"
-    )

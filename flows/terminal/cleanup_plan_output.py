@@ -15,6 +15,7 @@ from tasks.oci.codes import Remark
 from tasks.operations.choosing.tag_order import name_key
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
+from tasks.operations.cleanup.planning.plan_summary import also_held
 from tasks.operations.cleanup.planning.plan_totals import totals_of
 from tasks.operations.cleanup.planning.space_later import space_from
 from tasks.operations.cleanup.values import CleanupAction, PlanKind
@@ -206,8 +207,8 @@ def _print_footer(footer: PlanFooter, findings: Sequence[Finding], first: float 
         rows["tags added"] = totals.tags_added
     for name, count in rows.items():
         click.echo(f"  {name:<14}{count:>9,}")
-    held = f", {human_bytes(totals.bytes_held)} are held back" if totals.bytes_held else ""
-    click.echo(f"  {_space(totals, first) or 'nothing comes back'} ({human_bytes(totals.bytes_kept)} stay{held})")
+    stays = f"{human_bytes(totals.bytes_kept)} stay{also_held(totals)}"
+    click.echo(f"  {_space(totals, first) or 'nothing comes back'} ({stays})")
     print_findings(findings)
     for line in footer.beyond_limits:
         click.echo(printable(f"! beyond the limits: {line}"), err=True)

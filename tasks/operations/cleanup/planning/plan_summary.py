@@ -49,6 +49,20 @@ def what_goes(totals: PlanTotals) -> str:
     return ", ".join(parts)
 
 
+def in_short(totals: PlanTotals) -> str:
+    """What goes and how much comes back, in one line."""
+    return (
+        f"{what_goes(totals)}, "
+        f"{counted(totals.blobs_quarantined, 'blob')} into the quarantine, {totals.blobs_purged:,} for good; "
+        f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later{also_held(totals)}"
+    )
+
+
+def also_held(totals: PlanTotals) -> str:
+    """How much has waited long enough and does not go all the same, to be added to how much does; empty if none."""
+    return f", {human_bytes(totals.bytes_held)} are held back" if totals.bytes_held else ""
+
+
 @dataclass(slots=True)
 class PlanSummary:
     """Sees the repositories of a plan go by, and keeps what is shown of them."""
@@ -90,11 +104,10 @@ class PlanSummary:
         yield ""
         yield f"Plan {escape_markdown(header.plan)} of {escape_markdown(header.source)}"
         yield f"in the file {escape_markdown(place)}:"
-        held = f", {human_bytes(totals.bytes_held)} are held back" if totals.bytes_held else ""
         yield (
             f"{what_goes(totals)}; "
             f"{human_bytes(totals.bytes_now)} come back now, {human_bytes(totals.bytes_later)} later, "
-            f"{human_bytes(totals.bytes_kept)} stay{held}."
+            f"{human_bytes(totals.bytes_kept)} stay{also_held(totals)}."
         )
         if header.gate is not None:
             yield f"Nothing goes that {escape_markdown(header.gate)} does not hold."
@@ -126,7 +139,7 @@ class PlanSummary:
         totals = totals_of(plan, self.mode)
         counts = (totals.tags_deleted, totals.tags_kept, totals.blobs_marked)
         gone = totals.blobs_purged + totals.files_deleted
-        sizes = (human_bytes(totals.bytes_now), human_bytes(totals.bytes_later))
+        sizes = (human_bytes(totals.bytes_now), human_bytes(totals.bytes_later) + also_held(totals))
         numbers = [f"{count:,}" for count in (*counts, totals.blobs_quarantined, gone)]
         return _row(plan.path, *numbers, *sizes, "; ".join(_reasons(plan)))
 

@@ -22,6 +22,7 @@ def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
     gone = _bytes(plan.quarantined, CleanupAction.PURGE) + _bytes(plan.files, CleanupAction.DELETE)
     waiting = _bytes(plan.blobs, CleanupAction.MARK) + _bytes(plan.quarantined, CleanupAction.KEEP)
     held_back = sum(each.size for each in plan.held_back)
+    blobs.subtract(blob.action for blob in plan.blobs if blob.is_held)
     at_once = mode is QuarantineMode.NONE
     return PlanTotals(
         repositories=1,

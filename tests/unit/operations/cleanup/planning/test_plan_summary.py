@@ -1,11 +1,13 @@
 """What is shown to whoever has to say yes names everything that goes."""
 
+from dataclasses import replace
+
 from tasks.oci.codes import Problem
 from tasks.operations.cleanup.deciding.choices import Choice
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
-from tasks.operations.cleanup.planning.plan_summary import PlanSummary, what_goes
+from tasks.operations.cleanup.planning.plan_summary import PlanSummary, in_short, what_goes
 from tasks.operations.cleanup.planning.plan_totals import totals_of
-from tasks.operations.cleanup.values import PlanFooter, PlanHeader, PlanKind, PlanLimits
+from tasks.operations.cleanup.values import CleanupAction, PlanFooter, PlanHeader, PlanKind, PlanLimits
 from tests.support.planned_layout import APP, NOW, PlannedLayout, keep_last
 
 
@@ -30,6 +32,21 @@ def summed_up(layout: PlannedLayout, choice: Choice | None = None, *, takes: boo
     assert summary.takes is takes
     header = PlanHeader("plan", PlanKind.CLEANUP, "s3://bucket", NOW, PlanLimits(), DEFAULT_TIMING)
     return summary.markdown(header, PlanFooter(), [], "plan.jsonl").replace("\\", "")
+
+
+def test_what_is_held_back_is_told_and_is_not_among_what_is_marked() -> None:
+    layout = PlannedLayout()
+    for tag in ("v1", "v2"):
+        layout.image(tag)
+    plan = layout.plan()
+    first, *others = (replace(blob, size=2**30) for blob in plan.blobs if blob.action is CleanupAction.MARK)
+    plan = replace(plan, blobs=(replace(first, is_held=True), *(replace(each, size=2**20) for each in others[:1])))
+    totals = totals_of(plan, DEFAULT_TIMING.mode)
+    assert (totals.blobs_marked, totals.bytes_held, totals.bytes_later) == (1, 2**30, 2**20)
+    assert in_short(totals).endswith("0 B come back now, 1.0 MiB later, 1.0 GiB are held back")
+    summary = PlanSummary(DEFAULT_TIMING.mode)
+    summary.see(plan)
+    assert "| 1.0 MiB, 1.0 GiB are held back |" in summary.rows[0].replace("\\", "")
 
 
 def test_what_was_noticed_is_told_whether_or_not_anything_goes() -> None:
