@@ -80,14 +80,14 @@ class ReferrerLists:
 
         Raises:
             ReferrerConflictError: the fallback tag holds something that is no list.
-            ReferrersLostError: it is a name of the subject itself.
+            ReferrersLostError: it is a name of the subject itself, at the source or there.
         """
         listed = self._listed_by_api(repository, subject)
         if listed is not None:
             return _by_api(listed, referrers)
-        if has_own_name:
-            raise _no_place(repository, subject)
         self._note_unlisted(repository, subject)
+        if has_own_name:
+            raise _kept_free(repository, subject)
         key = (repository, subject)
         with self._joining:
             turn = self._turns.setdefault(key, _Turn([]))
@@ -207,6 +207,12 @@ class _DigestNames:
 def _no_place(repository: str, subject: Digest) -> ReferrersLostError:
     """The error where a tag that is not to be overwritten is where the list would have to be."""
     taken = f"{repository}:{referrers_tag(subject)} names {subject} itself, and is no list"
+    return ReferrersLostError(f"{taken}: take a target with the referrers API, or --exclude-referrers")
+
+
+def _kept_free(repository: str, subject: Digest) -> ReferrersLostError:
+    """The error where such a tag may yet be brought, as it may be by a run that chooses it."""
+    taken = f"{repository}:{referrers_tag(subject)} names {subject} itself at the source, and no list is put there"
     return ReferrersLostError(f"{taken}: take a target with the referrers API, or --exclude-referrers")
 
 

@@ -299,6 +299,16 @@ def test_for_all_its_referrers_such_a_target_is_asked_once_which_tags_it_has(
     assert len([tag for tag in MemoryTarget.list_tags(target, "app") if tag.startswith("sha256-")]) == 5
 
 
+class CountsLists(MemoryTarget):
+    """Counts how often it was asked for referrers by its API."""
+
+    asked = 0
+
+    def list_referrers(self, repository: str, subject: Digest) -> frozenset[Digest] | None:
+        self.asked += 1
+        return super().list_referrers(repository, subject)
+
+
 def own_named(layout: LayoutBuilder, content: dict[str, Any]) -> str:
     """The tag that is made of the digest of what it names, as oc-mirror gives it to what it takes by digest."""
     tag = referrers_tag(Digest(content["digest"]))
@@ -341,6 +351,28 @@ def test_what_would_be_listed_under_the_own_name_of_its_subject_is_lost_and_the_
         assert target.resolve_manifest("app", tag) == subject["digest"]
     assert target.resolve_manifest("app", sbom["digest"]) == sbom["digest"]
     assert engine(layout, MemoryTarget(referrers_api=True)).copy()[1] == set()
+
+
+def test_where_the_own_name_of_a_subject_is_not_chosen_it_is_told_that_it_is_the_source_that_has_it(
+    layout: LayoutBuilder,
+) -> None:
+    """A later run may bring it."""
+    subjects = [layout.image(f"v{number}", layers=[bytes([number])]) for number in range(5)]
+    for subject in subjects:
+        layout.referrer(subject)
+    tags = [own_named(layout, subject) for subject in subjects]
+    target = CountsLists(referrers_api=False)
+    made = engine(layout, target)
+    made.include = (":v*",)
+    assert made.copy() == ({f"app:v{number}": "copied" for number in range(5)}, {("app", "referrer_lost")})
+    assert target.list_tags("app") == {f"v{number}" for number in range(5)}
+    messages = " ".join(finding.message for finding in made.findings)
+    for tag, subject in zip(tags, subjects, strict=True):
+        assert f"app:{tag} names {subject['digest']} itself at the source, and" in messages
+    assert target.asked <= 2  # by two workers
+    made.include = ()
+    outcomes_now, _ = made.copy()
+    assert {outcomes_now[f"app:{tag}"] for tag in tags} == {"copied"}
 
 
 @pytest.mark.parametrize("is_member", [True, False])
