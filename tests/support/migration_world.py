@@ -33,7 +33,7 @@ from tests.support.memory_stores import MemorySource, _Repository
 from tests.support.migration_lives import Death, KilledError, Life, Lines, Meanwhile, Stumble
 from tests.support.migration_registry import Registry, Write, digest_of
 
-RUN = "run"
+RUNS = "runs"
 
 
 class Source(MemorySource):
@@ -209,7 +209,7 @@ class World:
         registry.life = Life()
         self.lines += lines.waiting[: round(death.kept * len(lines.waiting))]
         told = self._told(code, seen, life)
-        shutil.rmtree(self.folder / RUN, ignore_errors=True)
+        shutil.rmtree(self.folder / RUNS, ignore_errors=True)
         return told
 
     def _told(self, code: int | None, seen: Sequence[Run], life: Life) -> Told:
@@ -238,8 +238,8 @@ class State:
     def ledger(self, _: str, only: LedgerPart | None = None) -> Ledger:
         return Ledger(self.lines, "", only)
 
-    def run_folder(self, _: str) -> Path:
-        return self.folder / RUN
+    def run_folder(self, run_id: str) -> Path:
+        return self.folder / RUNS / run_id
 
     def keep_report(self, _: str, report: Path) -> str:
         return str(report)
