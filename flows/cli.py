@@ -60,7 +60,7 @@ NO_THREAD = "can't start new thread"
 
 
 class _SparedFile(io.FileIO):
-    """A file that has room for everything: what a full disk does not take of it is lost."""
+    """A file to which writing never fails for want of room: what a full disk does not take of it is lost."""
 
     def write(self, given: Buffer, /) -> int:
         try:
@@ -142,8 +142,7 @@ def _show_any_text() -> None:
     """Show as escapes what the terminal's encoding lacks: arrows are ours, and names are anybody's.
 
     Where a stream is closed (`>&-`), Python has none, and what is printed goes nowhere; else a file of ours would
-    take its place. So is it with standard input, which has nothing then. What a full disk does not take of standard
-    error is lost: whatever is said there goes beside the work, which would end for it.
+    take its place. So is it with standard input, which has nothing then.
     """
     if sys.stdin is None:
         sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for as long as we run
@@ -151,12 +150,20 @@ def _show_any_text() -> None:
         if getattr(sys, name) is None:
             nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
             setattr(sys, name, nowhere)
-    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
-        spared = io.BufferedWriter(_SparedFile(sys.stderr.fileno(), "wb", closefd=False))
-        sys.stderr = io.TextIOWrapper(spared, sys.stderr.encoding, line_buffering=True)
+    _spare_standard_error()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _spare_standard_error() -> None:
+    """What a full disk does not take of standard error is lost.
+
+    Whatever is said there goes beside the work, which would end for it.
+    """
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        spared = io.BufferedWriter(_SparedFile(sys.stderr.fileno(), "wb", closefd=False))
+        sys.stderr = io.TextIOWrapper(spared, sys.stderr.encoding, line_buffering=True)
 
 
 def _drop_output() -> None:

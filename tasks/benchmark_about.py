@@ -52,7 +52,10 @@ def _no_mount(path: PathSpec) -> str:
 
 
 def other_than_mounts(paths: Sequence[PathSpec], warnings: Sequence[str]) -> list[str]:
-    """What a run said, but for its mounts: it measured nothing to its end, so those count that are there now."""
+    """The warnings of a run without those of missing mounts.
+
+    A run that measured nothing to its end needs none of these: what is mounted now counts.
+    """
     of_mounts = {_no_mount(path) for path in paths}
     return [line for line in warnings if line not in of_mounts]
 
@@ -63,15 +66,15 @@ def refuse_changed_mounts(paths: Sequence[PathSpec], warnings: Collection[str]) 
     Raises:
         SourceUnavailableError: a mount of the user's went since these warnings were given, or came.
     """
-    now = set(no_mounts(paths))
+    none_now = set(no_mounts(paths))
     for path in (each for each in paths if each.mounted_at is not None):
-        was = _no_mount(path) in warnings
-        if was is not (_no_mount(path) in now):
-            there = "there is a mount" if was else "nothing is mounted"
-            then = "on this machine's own disk" if was else "through a mount"
+        was_none, is_none = (_no_mount(path) in said for said in (warnings, none_now))
+        if was_none != is_none:
+            there = "nothing is mounted" if is_none else "there is a mount"
+            then = "on this machine's own disk" if was_none else "through a mount"
             raise SourceUnavailableError(
                 f"{path.name}: {there} at {path.mounted_at}, where what is kept was measured {then}: "
-                f"{'unmount' if was else 'mount'} it, or begin anew with another --out"
+                f"{'mount' if is_none else 'unmount'} it, or begin anew with another --out"
             )
 
 

@@ -92,7 +92,10 @@ class LostLock:
 def hold_lock(
     stack: ExitStack, kind: RunKind, state: RunState, options: RunOptions, *, run_id: str, stop: Stop
 ) -> LostLock:
-    """Hold the lock until the end of `stack`, where it is a migration; gives what is told that it was lost."""
+    """Hold the lock until `stack` ends, if the run is a migration.
+
+    What is returned wants the run's log, to say there that the lock was lost.
+    """
     lost = LostLock(stop)
     if kind is RunKind.MIGRATE:
         with blamed_on("--state", options.state):

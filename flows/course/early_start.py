@@ -135,7 +135,7 @@ class _KeptLog(logging.Handler):
         self._records.append(record)
 
     def hand_over(self) -> None:
-        """Pass on what was told; the flow's own handlers know already of what says whose it is."""
+        """Pass on what was told; records that name a flow run went to the flow's own handlers when they were told."""
         self.forget()
         while self._records:
             record = self._records.popleft()

@@ -100,13 +100,16 @@ class MigrationFile(BaseModel):
             written.update(files.values())
 
     def _series_twice(self) -> Iterator[InitErrorDetails]:
-        """What a collector of metrics can't tell apart: it drops one, or all."""
-        pairs: set[tuple[str, str, bool]] = set()
+        """Metrics of two mappings with the same labels: a collector drops one, or all."""
+        seen: set[tuple[str, str, bool]] = set()
         for number, said in enumerate(map(self._said_of, self.mappings)):
-            pair = said["source"], said["target"], bool(said.get("since_last"))
-            if said.get("metrics") and pair in pairs:
-                yield _mistake("an earlier mapping of this source and target has some", "mappings", number, "metrics")
-            pairs.update([pair] if said.get("metrics") else [])
+            if not said.get("metrics"):
+                continue
+            labels = said["source"], said["target"], bool(said.get("since_last"))
+            if labels in seen:
+                wrong = "an earlier mapping of this source and target writes metrics with the same labels"
+                yield _mistake(wrong, "mappings", number, "metrics")
+            seen.add(labels)
 
     def _names_of_several(self) -> Iterator[InitErrorDetails]:
         """What one source brought to a target would count as that of another of the same name."""

@@ -38,7 +38,10 @@ class Loader(yaml.SafeLoader):
             raise _wrong(node) from None
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put what a mapping merges into it, what is merged there first, so that its values can be counted."""
+        """Put what a mapping merges into it.
+
+        What those mappings merge themselves comes first, so that all values are counted.
+        """
         merged = [mapping for key, value in node.value if key.tag == _MERGE for mapping in _mappings(value)]
         for mapping in {id(each): each for each in merged}.values():
             self.flatten_mapping(mapping)

@@ -58,7 +58,10 @@ def _is_for_run(record: logging.LogRecord) -> bool:
 
 
 class _Whose(logging.Filter):
-    """Names the run in what is told by threads that Prefect knows of no run: such as began before it was loaded."""
+    """Names the flow run in records of threads that Prefect ascribes to no run.
+
+    Such are those that began before it was loaded.
+    """
 
     def __init__(self, run: str | None) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ LOGGERS = ("flows", "tasks")
 DEBUG = "LAYOUTLIFT_DEBUG"
 """Set for the whole log."""
 FLOW_RUN = "flow_run_id"
-"""What a record says of the flow run it belongs to, where its thread does not; Prefect's handler looks for it."""
+"""The attribute by which a record names its flow run where its thread does not; Prefect's handler looks for it."""
 
 
 class _Line(logging.Formatter):

@@ -54,4 +54,4 @@ def test_a_lock_that_is_lost_before_there_is_a_log_is_told_once_there_is_one(tmp
         lost.tell(log)
     assert [(each.path, each.code) for each in log.findings] == [(".", "lock_held")]
     assert str(log.reason_to_skip()) == "the run lost its lock before this was begun"
-    assert log.end == "the run lost its lock"
+    assert log.how_it_ended == "the run lost its lock"

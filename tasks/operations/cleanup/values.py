@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PLAN_SCHEMA = 1
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, SpecError)
 """What reading something from JSON ends with that is not what a cleanup writes."""
-MOST_VALUES = 8_000_000
+MOST_RECORD_VALUES = 8_000_000
 """Values of a file that a cleanup keeps at the source. The largest one that it can read has seven million, so that
 nobody makes us hold more than we write ourselves."""
 
@@ -154,7 +154,7 @@ class BlobDecision:
     """One file below `blobs/`; `etag` is what the listing gave and changes with the content.
 
     `action` is KEEP, MARK or QUARANTINE. `since` is when it was first seen unreferenced, None before its mark. With
-    `is_held` its wait is over, and `reason` says what keeps it from going.
+    `is_held_back` its wait is over, and `reason` says what keeps it from going.
     """
 
     digest: Digest
@@ -165,14 +165,14 @@ class BlobDecision:
     reason: str
     is_manifest: bool = False
     since: float | None = None
-    is_held: bool = False
+    is_held_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantineDecision:
     """One blob in the quarantine of `run` since `since`; `action` is KEEP, RESTORE or PURGE.
 
-    `is_held` is as of a `BlobDecision`.
+    `is_held_back` is as of a `BlobDecision`.
     """
 
     run: str
@@ -181,7 +181,7 @@ class QuarantineDecision:
     since: float
     action: CleanupAction
     reason: str
-    is_held: bool = False
+    is_held_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +245,8 @@ class RepositoryPlan:
     @property
     def held_back(self) -> tuple[BlobDecision | QuarantineDecision, ...]:
         """What has waited long enough and does not go all the same."""
-        blobs = (blob for blob in self.blobs if blob.is_held)
-        return (*blobs, *(held for held in self.quarantined if held.is_held))
+        blobs = (blob for blob in self.blobs if blob.is_held_back)
+        return (*blobs, *(blob for blob in self.quarantined if blob.is_held_back))
 
     @property
     def takes_something(self) -> bool:
@@ -260,7 +260,8 @@ class PlanTotals:
     """Counts over the repositories of a plan.
 
     `bytes_now` come back when the plan is applied, `bytes_later` by later runs, after grace and quarantine.
-    `bytes_held` would go, but for what a later run may find as it is now.
+    `bytes_held` have waited long enough and are held back (see `RepositoryPlan.held_back`); they are in none of the
+    others.
     """
 
     repositories: int = 0

@@ -91,7 +91,8 @@ class CopyWork(RepositoryWork):
         self._taken = frozenset(e.tag for e in inventory.tags) if policy.backup_tag is not None else frozenset()
         self._noted = noted
         self._planner = planner
-        is_new, self._announced = planner.is_new, tuple(announced)  # asked before anything is noted as begun
+        is_new = planner.is_new  # asked before anything is noted as begun
+        self._announced = tuple(announced)
         deep = policy.depth is Depth.CONTENT
         self._copier = RepositoryCopy(
             tools, inventory, repository, new=is_new, referrers=policy.referrers, opened=deep

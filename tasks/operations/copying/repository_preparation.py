@@ -30,7 +30,7 @@ class Preparation:
     keeper: RepositoryKeeper | None = None
     new: NewRepositories | None = None
     _first_warning: Lock = field(default_factory=Lock, repr=False, compare=False)
-    """Taken by it, and never let go."""
+    """Held from the first warning on, so that there is no second."""
 
     def refusal(self, repository: str) -> tuple[str, str] | None:
         """Why a push to the repository would fail, as code and message.

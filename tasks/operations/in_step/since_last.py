@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tasks.operations.reports.results import RepositoryInventory, TagResult
 
 _DONE_BESIDES = frozenset({Remark.TAG_OVERWRITTEN, Remark.REFERRERS_COPIED, Remark.NEW_MAY_BE_PUBLIC})
-"""What says that more was done than tags were copied, or how, and nothing of what is not there."""
+"""Remarks on what a run did besides, of which none says that something is missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,9 @@ class VanishedCourse:
         found = self._search.find(self._repositories)
         self._note_doubts(found)
         if found.doubts:
-            self._log.note_all(_kept(found, "would not be" if only_plan else "were not"))
+            if found.tags:
+                message = f"{_not_deleted(found.tags, planned=only_plan)}, because of what is not listed"
+                self._log.note(Finding(".", Remark.NOT_DELETED, message))
             return
         self._found = found
         if only_plan:
@@ -152,11 +154,7 @@ class VanishedCourse:
         return [], True
 
 
-def _kept(found: Vanished, were_not: str) -> Iterator[Finding]:
-    if found.tags:
-        message = f"{counted(len(found.tags), 'vanished tag')} {were_not} deleted, because of what is not listed"
-        yield Finding(".", Remark.NOT_DELETED, message)
-
-
-def _not_deleted(tags: Collection[VanishedTag]) -> str:
+def _not_deleted(tags: Collection[VanishedTag], *, planned: bool = False) -> str:
+    if planned:
+        return f"{counted(len(tags), 'vanished tag')} would not be deleted"
     return f"{counted(len(tags), 'vanished tag', 'were')} not deleted"

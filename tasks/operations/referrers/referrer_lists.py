@@ -76,7 +76,8 @@ class ReferrerLists:
         """Have the target list all of `referrers`, which it has as manifests already.
 
         Whoever has to wait for a list has its referrers written together with those of all who wait: each would
-        read and write all of the list once more. Where the subject `has_own_name`, it is to keep the fallback tag.
+        read and write all of the list once more. With `has_own_name`, the source names the subject by the fallback
+        tag, which is left to it.
 
         Raises:
             ReferrerConflictError: the fallback tag holds something that is no list.
@@ -86,8 +87,8 @@ class ReferrerLists:
         if listed is not None:
             return _by_api(listed, referrers)
         self._note_unlisted(repository, subject)
-        if has_own_name:
-            raise _kept_free(repository, subject)
+        if has_own_name:  # another run may choose that tag
+            raise _name_is_taken(repository, subject, " at the source, and no list is put there")
         key = (repository, subject)
         with self._joining:
             turn = self._turns.setdefault(key, _Turn([]))
@@ -145,7 +146,7 @@ class ReferrerLists:
             return _list_of([])
         if Digest.of(found.raw, subject.algorithm) == subject:
             if to_write and tag in self._names.of(repository):
-                raise _no_place(repository, subject)
+                raise _name_is_taken(repository, subject, ", and is no list")
             return _list_of([])  # GitLab reads the tag, which it does not have, as the digest
         listed = _parsed_list(found.raw)
         if listed is None:
@@ -204,15 +205,9 @@ class _DigestNames:
         return frozenset(filter(is_referrers_tag, listed or ()))
 
 
-def _no_place(repository: str, subject: Digest) -> ReferrersLostError:
-    """The error where a tag that is not to be overwritten is where the list would have to be."""
-    taken = f"{repository}:{referrers_tag(subject)} names {subject} itself, and is no list"
-    return ReferrersLostError(f"{taken}: take a target with the referrers API, or --exclude-referrers")
-
-
-def _kept_free(repository: str, subject: Digest) -> ReferrersLostError:
-    """The error where such a tag may yet be brought, as it may be by a run that chooses it."""
-    taken = f"{repository}:{referrers_tag(subject)} names {subject} itself at the source, and no list is put there"
+def _name_is_taken(repository: str, subject: Digest, why: str) -> ReferrersLostError:
+    """The error where the tag of the list is a name of the subject itself, and is to stay so."""
+    taken = f"{repository}:{referrers_tag(subject)} names {subject} itself{why}"
     return ReferrersLostError(f"{taken}: take a target with the referrers API, or --exclude-referrers")
 
 

@@ -25,8 +25,8 @@ def closing_line(log: RunLog, results: Iterable[TagResult], *, takes_all: bool) 
     totals, unreached, most = log.progress.totals, log.progress.unreached, "" if takes_all else "up to "
     left = f", and {most}{counted(unreached, 'tag', 'were')} not looked at" if unreached else ""
     others = _others(results, log.findings)
-    if log.end is not None:
-        said = f"{log.end}: {_left(totals, others)}{left}"
+    if log.how_it_ended is not None:
+        said = f"{log.how_it_ended}: {_unfinished(totals, others)}{left}"
     elif not others or totals.problems:
         things = f", and {_things(others, 'other ')} one" if others else ""
         said = f"{totals.problems} of {totals.tags} tags have a problem{things}{left}"
@@ -46,7 +46,7 @@ def _others(results: Iterable[TagResult], findings: Iterable[Finding]) -> int:
     return sum((each.path, each.code) not in told for each in harmful)
 
 
-def _left(totals: Totals, others: int) -> str:
+def _unfinished(totals: Totals, others: int) -> str:
     besides = f" and {counted(others, 'other thing')}" if others else ""
     return f"{totals.problems} of {totals.tags} tags{besides} have a problem or were not begun"
 

@@ -17,6 +17,6 @@ def counted(number: int, noun: str, verb: str = "") -> str:
 
 
 def percentage(part: int, whole: int) -> str:
-    """`25.1 %`: no less than it is, as it is told where it is beyond a limit; 100 only of all."""
+    """`25.2 %`: rounded up to a tenth, as it is shown where it is beyond a limit; `100 %` only of all."""
     tenths = -(-part * 1000 // whole)
     return f"{(tenths if part == whole else min(tenths, 999)) / 10:g} %"

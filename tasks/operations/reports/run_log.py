@@ -148,6 +148,6 @@ class RunLog:
         return self._fatal
 
     @property
-    def end(self) -> str | None:
+    def how_it_ended(self) -> str | None:
         """How the run ended before its time, None where it did not."""
         return (self.ended_by or INTERRUPTED) if self._stop.requested else None

@@ -130,7 +130,7 @@ class _Sorting:
 
     def _refuse_ambiguous(self) -> None:
         for tag, named in self.ambiguous.items():
-            if (image := self.notes.image_of(tag, named)) is not None:
+            if (image := self.notes.note_image(tag, named)) is not None:
                 self.tags[tag] = image
                 self.untagged |= {each.digest: each for each in named if each != image}
                 continue

@@ -53,7 +53,8 @@ class Census:
     def note_content(self, content: Iterable[Descriptor], *, to_copy: bool = False, is_again: bool = False) -> None:
         """Count blobs and manifests, as unique the first time and as shared from then on; so those `to_copy`.
 
-        What `is_again` that of a graph that was counted may only turn out to be to copy.
+        With `is_again`, it is the content of a graph that was counted before: nothing of it counts as shared, and
+        what is `to_copy` only now is added to that.
         """
         with self._lock:
             for descriptor in content:

@@ -77,8 +77,11 @@ class WritersNotes:
         """How the first entry of a tag is shown."""
         return self._first.get(tag, digest)
 
-    def image_of(self, tag: str, contents: Collection[Descriptor]) -> Descriptor | None:
-        """The one of several contents of a tag to which all others are attached; None where there is no such."""
+    def note_image(self, tag: str, contents: Collection[Descriptor]) -> Descriptor | None:
+        """The one of several contents of a tag to which all others are attached, None where there is no such.
+
+        Keeps which tags those others need.
+        """
         attached = self._attached.get(tag, {})
         images = [each for each in contents if each.digest not in attached]
         if len(images) != 1:

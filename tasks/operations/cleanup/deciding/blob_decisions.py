@@ -135,7 +135,7 @@ def spare(decisions: Sequence[QuarantineDecision], protected: Collection[Digest]
         return tuple(decisions)
     reason = f"{min(protected)} is in the quarantine and protected, and may need it"
     return tuple(
-        replace(each, action=CleanupAction.KEEP, reason=reason, is_held=True)
+        replace(each, action=CleanupAction.KEEP, reason=reason, is_held_back=True)
         if each.action is CleanupAction.PURGE
         else each
         for each in decisions

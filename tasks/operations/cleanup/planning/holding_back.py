@@ -83,7 +83,7 @@ def _held_back(
     if tools.gate is not None:
         reasons |= tools.gate.lacking(path, sizes)
     return tuple(
-        replace(each, action=instead, reason=reasons[each.digest], is_held=True)
+        replace(each, action=instead, reason=reasons[each.digest], is_held_back=True)
         if each.action is going and each.digest in reasons
         else each
         for each in decisions

@@ -17,12 +17,13 @@ def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
     """The counts of one repository."""
     tags = Counter(tag.action for tag in plan.tags)
     blobs = Counter(blob.action for blob in plan.blobs)
-    held = Counter(blob.action for blob in plan.quarantined)
+    hidden = Counter(blob.action for blob in plan.quarantined)
     swept = _bytes(plan.blobs, CleanupAction.QUARANTINE)
     gone = _bytes(plan.quarantined, CleanupAction.PURGE) + _bytes(plan.files, CleanupAction.DELETE)
     waiting = _bytes(plan.blobs, CleanupAction.MARK) + _bytes(plan.quarantined, CleanupAction.KEEP)
     held_back = sum(each.size for each in plan.held_back)
-    blobs.subtract(blob.action for blob in plan.blobs if blob.is_held)
+    # what is held back is not marked: it waits for no date
+    blobs.subtract(blob.action for blob in plan.blobs if blob.is_held_back)
     at_once = mode is QuarantineMode.NONE
     return PlanTotals(
         repositories=1,
@@ -34,8 +35,8 @@ def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
         blobs_kept=blobs[CleanupAction.KEEP],
         blobs_marked=blobs[CleanupAction.MARK],
         blobs_quarantined=blobs[CleanupAction.QUARANTINE],
-        blobs_restored=held[CleanupAction.RESTORE],
-        blobs_purged=held[CleanupAction.PURGE],
+        blobs_restored=hidden[CleanupAction.RESTORE],
+        blobs_purged=hidden[CleanupAction.PURGE],
         files_deleted=sum(file.action is CleanupAction.DELETE for file in plan.files),
         layouts_dropped=plan.drop_layout,
         bytes_kept=_bytes(plan.blobs, CleanupAction.KEEP),

@@ -25,11 +25,11 @@ def _ends(plan: RepositoryPlan, header: PlanHeader) -> Iterator[float]:
     now, grace, hold = header.created, header.timing.grace, header.timing.hold
     is_gone_at_once = header.timing.mode is QuarantineMode.NONE
     for blob in plan.blobs:
-        if blob.action is CleanupAction.MARK and blob.size and not blob.is_held:
+        if blob.action is CleanupAction.MARK and blob.size and not blob.is_held_back:
             since = now if blob.since is None else blob.since
             yield since + grace + (0.0 if is_gone_at_once else hold)
         elif blob.action is CleanupAction.QUARANTINE and blob.size and not is_gone_at_once:
             yield now + hold
     for held in plan.quarantined:
-        if held.action is CleanupAction.KEEP and held.size and not held.is_held:
+        if held.action is CleanupAction.KEEP and held.size and not held.is_held_back:
             yield held.since + hold

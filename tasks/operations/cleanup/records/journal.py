@@ -21,7 +21,7 @@ from tasks.oci.bounded_json import json_within
 from tasks.oci.digest import Digest
 from tasks.oci.errors import StateError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER
-from tasks.operations.cleanup.values import MALFORMED, MOST_VALUES
+from tasks.operations.cleanup.values import MALFORMED, MOST_RECORD_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,7 +111,7 @@ def read_record(files: FileReader, place: RecordPlace) -> Record:
     """
     found = files.read_file(place.path)
     try:
-        body = json_within(found.raw if found else b"", MOST_VALUES)
+        body = json_within(found.raw if found else b"", MOST_RECORD_VALUES)
         schema = body.get("schema")
         if type(schema) is int and schema != _SCHEMA:
             raise StateError(

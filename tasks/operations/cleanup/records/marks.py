@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.file_ports import OWN_FOLDER, below
 from tasks.oci.bounded_json import json_within
 from tasks.oci.digest import Digest
-from tasks.operations.cleanup.values import MALFORMED, MOST_VALUES
+from tasks.operations.cleanup.values import MALFORMED, MOST_RECORD_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -57,7 +57,7 @@ def read_marks(files: FileReader, repository: str, kind: str = UNREFERENCED) -> 
     if found is None:
         return {}
     try:
-        body = json_within(found.raw, MOST_VALUES)
+        body = json_within(found.raw, MOST_RECORD_VALUES)
         if body.get("schema", _SCHEMA) != _SCHEMA:
             return {}
         return {Digest(digest): _mark(fields) for digest, fields in body["blobs"].items()}

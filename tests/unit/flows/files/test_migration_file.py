@@ -281,7 +281,7 @@ def test_a_setting_and_what_it_is_one_of_may_stand_in_different_parts(
         ),
         (
             "defaults: {source: /s, target: 'a:1'}\nmappings:\n- {include: [x], metrics: a}\n- metrics: b\n",
-            "5: mappings.1.metrics: an earlier mapping of this source and target has some",
+            "5: mappings.1.metrics: an earlier mapping of this source and target writes metrics with the same labels",
         ),
     ],
 )

@@ -230,6 +230,13 @@ def test_a_plan_says_of_no_tag_that_it_would_be_deleted_where_the_run_deletes_no
     assert world.log.findings[-1].message.startswith("2 vanished tags would not be deleted")
 
 
+def test_of_one_tag_it_is_said_that_it_was_not_deleted(world: World) -> None:
+    world.brought("app", "goes")
+    hidden(world)
+    world.course().begin({"app": "app"}, only_plan=False)
+    assert world.log.findings[-1].message.startswith("1 vanished tag was not deleted")
+
+
 @pytest.mark.parametrize("only_plan", [True, False])
 def test_a_source_of_which_a_layout_is_only_hidden_is_not_said_to_be_another(world: World, only_plan: bool) -> None:
     world.brought("gone", "v1")

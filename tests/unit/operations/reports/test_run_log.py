@@ -171,7 +171,7 @@ def test_the_first_problem_ends_a_run_that_is_to_fail_fast() -> None:
     log.keep(failed("v1"))
     assert isinstance(log.reason_to_skip(), InterruptedRunError)
     assert str(log.reason_to_skip()) == "--fail-fast ended the run before this was begun"
-    assert log.end == "--fail-fast ended the run"
+    assert log.how_it_ended == "--fail-fast ended the run"
 
 
 def test_a_run_that_was_interrupted_before_its_first_problem_is_said_to_be_that() -> None:
@@ -180,7 +180,7 @@ def test_a_run_that_was_interrupted_before_its_first_problem_is_said_to_be_that(
     stop.set()
     log.keep(failed("v1"))
     assert str(log.reason_to_skip()) == "the run ended before this was begun"
-    assert log.end == "the run was interrupted"
+    assert log.how_it_ended == "the run was interrupted"
 
 
 def test_the_first_reason_to_give_up_is_the_one_that_is_told(log: RunLog, caplog: pytest.LogCaptureFixture) -> None:

@@ -59,7 +59,16 @@ def _some(made: st.SearchStrategy[object]) -> st.SearchStrategy[tuple[object, ..
 
 _entries = _some(st.builds(IndexEntry, st.none() | _texts, _descriptors))
 _blobs = st.builds(
-    BlobDecision, _digests, _sizes, _times, _texts, _actions, _texts, _bools, since=st.none() | _times, is_held=_bools
+    BlobDecision,
+    _digests,
+    _sizes,
+    _times,
+    _texts,
+    _actions,
+    _texts,
+    _bools,
+    since=st.none() | _times,
+    is_held_back=_bools,
 )
 _plans = st.builds(
     RepositoryPlan,

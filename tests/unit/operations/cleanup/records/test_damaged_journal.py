@@ -74,7 +74,7 @@ def test_a_record_that_is_nested_without_end_counts_as_damaged() -> None:
 
 
 def test_a_record_with_more_values_than_any_has_counts_as_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MOST_VALUES", 1_000)
+    monkeypatch.setattr(journal, "MOST_RECORD_VALUES", 1_000)
     world = World()
     assert read_record(world.files, noted(world, "hide", x=[[]] * 100))
     with pytest.raises(StateError, match="damaged"):

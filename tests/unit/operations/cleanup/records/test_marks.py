@@ -106,7 +106,7 @@ def test_marks_that_can_not_be_understood_let_the_wait_start_over(damage: bytes)
 
 
 def test_marks_with_more_values_than_any_have_let_the_wait_start_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marks, "MOST_VALUES", 1_000)
+    monkeypatch.setattr(marks, "MOST_RECORD_VALUES", 1_000)
     files = World().files
     write_marks(files, LAYOUT, {DIGEST: MARK})
     path = f".layoutlift/marks/{LAYOUT}/{UNREFERENCED}"
