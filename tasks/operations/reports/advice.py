@@ -20,8 +20,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "refused": "Nothing was changed. Read which rule said no, and change the order or the policy.",
         "lock_held": "Wait until the other run has ended, as migrate --lock-timeout 1h does; "
         "the lock of a run that died ends within a minute.",
-        "conflicts": "Look at the tags named; then choose --on-conflict overwrite, or leave them out, of verify and "
-        "cutover too, with --exclude.",
+        "conflicts": "Look at the tags named; then choose --on-conflict overwrite, or leave them out with --exclude, "
+        "in verify and cutover too.",
         "state": "Make room for the state, make it writable, or see that its bucket answers; then run again.",
         "backup_refused": "Choose another --backup-tag, or remove the tag that has its name at the target.",
         "batch_unfinished": "Nothing to do: the batch is taken up again by itself.",
@@ -121,16 +121,16 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "tag_taken": "Nothing to do, if the new content is meant; else point the tag at the old digest again.",
         # the target's answers
         "conflict": "The target has this tag with other content that we did not write: see whose it is, then choose "
-        "--on-conflict overwrite or --rename, or leave it out, of verify and cutover too, with --exclude.",
-        "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked; verify and "
-        "cutover name it, unless --exclude leaves it out.",
+        "--on-conflict overwrite or --rename, or leave it out with --exclude, in verify and cutover too.",
+        "conflict_skipped": "Nothing to do: the target's own tag was left alone, as you asked; give verify and "
+        "cutover --exclude for it, or they name it.",
         "unsupported_digest": "Push the tag again with a tool that names manifests by sha256, as oras does.",
         "immutable_tag": "Set the target's repository to mutable tags, or give the new content a new tag; at Azure, "
         "unlock it (az acr repository update --write-enabled true).",
         "repository_missing": "Make it at the target, or have layoutlift do so with --create-repositories.",
         "to_create": "Nothing to do: the migration makes it.",
-        "new_may_be_public": "Look at the namespace's privacy for new repositories, or make private ones before; "
-        "nothing to do where that was done, or everybody may read them.",
+        "new_may_be_public": "Nothing to do if everybody may read them; else make the namespace's default private, "
+        "or make private repositories, before the push.",
         "referrers_to_copy": "Nothing to do: the migration brings them.",
         "referrers_copied": "Nothing to do: they came to what is up to date.",
         "untagged_may_go": "Have it come by a tag: list that in place of the digest, or give it one at the source "
@@ -162,7 +162,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "and most registries keep what they have under a digest: have the blob removed there (its file, or by a "
         "garbage collection), then run migrate --prove-again --depth blobs.",
         "different_at_target": "See who wrote to the target; then migrate with --on-conflict overwrite, or leave the "
-        "tag out of both with --exclude.",
+        "tag out of migrate and verify with --exclude.",
         "extra_at_target": "Nothing to do, if it vanished at the source, others push to the target, or --backup-tag "
         "keeps there what was overwritten (tag_overwritten of that run); else see who did, and delete it there.",
         "tags_not_listed": "Nothing to do, unless tags that only the target has are looked for: then grant the login "
