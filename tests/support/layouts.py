@@ -21,11 +21,14 @@ from infra.layout_builder import (
 )
 from tasks.operations.choosing.noted_times import CREATED
 
+FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
 __all__ = [
     "DOCKER_CONFIG",
     "DOCKER_LAYER",
     "DOCKER_LIST",
     "DOCKER_MANIFEST",
+    "FOREIGN_LAYER",
     "OCI_CONFIG",
     "OCI_EMPTY",
     "OCI_INDEX",

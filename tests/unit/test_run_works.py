@@ -32,7 +32,7 @@ from tasks.stores import pacing
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.pacing import Pace
 from tests.support.engine import MemoryLines
-from tests.support.layouts import LayoutBuilder, dated_image, image_of
+from tests.support.layouts import FOREIGN_LAYER, LayoutBuilder, dated_image, image_of
 from tests.support.memory_stores import MemoryTarget
 
 OPTIONS = RunOptions("/source", None, since_last=True)
@@ -290,7 +290,7 @@ def test_a_verification_knows_what_the_target_does_not_list_and_what_the_layout_
 ) -> None:
     """A layer that need not be distributed is missed only where the layout has it."""
     layout = LayoutBuilder(tmp_path / "app")
-    foreign = layout.blob(b"windows", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+    foreign = layout.blob(b"windows", FOREIGN_LAYER)
     image_of(layout, "v1", [foreign])
     layout.write()
     options = RunOptions("/source", None, policy=CopyPolicy(depth=Depth.BLOBS))

@@ -22,7 +22,7 @@ from tasks.operations.reports.results import Traffic
 from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobArrival, BlobContent
 from tasks.stores.directory.layout_directory import LayoutDirectory
-from tests.support.layouts import LayoutBuilder
+from tests.support.layouts import FOREIGN_LAYER, LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
 
 SECONDS = 30
@@ -249,8 +249,7 @@ def test_a_layer_that_may_be_absent_is_looked_for_once_a_repository(
     tools: CopyTools, moved: Traffic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the base layers of Windows, which many images have: a mount takes a while to be sure of what is absent."""
-    foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
-    absent = Descriptor(foreign, Digest.of(b"elsewhere"), 9)
+    absent = Descriptor(FOREIGN_LAYER, Digest.of(b"elsewhere"), 9)
     asked: list[Digest] = []
 
     def none_there(_: object, __: str, digest: Digest) -> None:

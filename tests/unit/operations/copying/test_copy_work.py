@@ -42,7 +42,7 @@ from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
-from tests.support.layouts import OCI_MANIFEST, LayoutBuilder, image_of
+from tests.support.layouts import FOREIGN_LAYER, OCI_MANIFEST, LayoutBuilder, image_of
 from tests.support.memory_stores import MemoryTarget
 
 OTHERS = RemoteManifest(
@@ -1896,7 +1896,7 @@ def test_what_is_at_risk_is_left_to_the_layout_that_has_it(layout: LayoutBuilder
 
 
 def test_a_layer_that_need_not_be_distributed_is_brought_again_where_the_layout_has_it(layout: LayoutBuilder) -> None:
-    foreign = layout.blob(b"windows", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
+    foreign = layout.blob(b"windows", FOREIGN_LAYER)
     image_of(layout, "v1", [foreign])
     target = MemoryTarget()
     made = engine(layout, target)

@@ -29,7 +29,7 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import BlobStat
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.archive import Archive
-from tests.support.layouts import OCI_MANIFEST, LayoutBuilder, image_of
+from tests.support.layouts import FOREIGN_LAYER, OCI_MANIFEST, LayoutBuilder, image_of
 
 LAYER = b"layer"
 
@@ -136,8 +136,7 @@ def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: 
 
 def test_a_layer_that_many_images_may_do_without_is_looked_for_once(layout: LayoutBuilder, hands: SpareHands) -> None:
     """As the base layers of Windows: on a mount it takes a while to be sure of what is absent."""
-    foreign = {"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "size": 9}
-    layer = foreign | {"digest": Digest.of(b"elsewhere")}
+    layer = {"mediaType": FOREIGN_LAYER, "size": 9, "digest": Digest.of(b"elsewhere")}
     checked = graph(layout, hands)
     for number in range(3):
         checked.check(Descriptor.from_json(image_of(layout, f"v{number}", [layer, layout.blob(bytes([number]))])))

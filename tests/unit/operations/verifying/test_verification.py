@@ -18,7 +18,7 @@ from tasks.operations.work.spare_hands import SpareHands
 from tasks.ports import RemoteManifest
 from tasks.stores.verified_content import VerifiedContent
 from tests.support.engine import Engine
-from tests.support.layouts import OCI_INDEX, OCI_MANIFEST, LayoutBuilder, image_of
+from tests.support.layouts import FOREIGN_LAYER, OCI_INDEX, OCI_MANIFEST, LayoutBuilder, image_of
 from tests.support.memory_stores import MemoryTarget
 
 LAYER = b"layer"
@@ -179,11 +179,8 @@ def test_each_blob_that_is_altered_is_found_by_one_part_and_each_that_is_missing
     assert found == layers
 
 
-FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
-
-
 def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: SpareHands) -> None:
-    foreign = {"mediaType": FOREIGN, "digest": Digest.of(b"elsewhere"), "size": 9}
+    foreign = {"mediaType": FOREIGN_LAYER, "digest": Digest.of(b"elsewhere"), "size": 9}
     raw = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": layout.blob(b"{}"), "layers": [foreign]}
     manifest = layout.blob(json.dumps(raw).encode(), OCI_MANIFEST)
     layout.entry(manifest, "v1")
@@ -200,7 +197,7 @@ def test_a_layer_that_may_be_absent_is_not_missed(layout: LayoutBuilder, hands: 
 def test_a_layer_that_may_be_absent_is_missed_where_the_source_has_it(
     layout: LayoutBuilder, hands: SpareHands, depth: Depth
 ) -> None:
-    layer = layout.blob(b"elsewhere", FOREIGN)
+    layer = layout.blob(b"elsewhere", FOREIGN_LAYER)
     roots = [described(image_of(layout, None, layers)) for layers in ([layer], [layer, layer])]
     target, asked = MemoryTarget(), []
     target._asked("app").blobs.update({Digest.of(blob): blob for blob in (b"{}", b"elsewhere")})

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -161,8 +162,7 @@ def test_a_folder_that_knows_no_flock_keeps_a_ledger_all_the_same(tmp_path, monk
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(ledger_folder.fcntl, "flock", unsupported)
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
     assert None not in written(tmp_path)
     assert len(list(tmp_path.glob("ledger-*"))) == 25, "nobody knows which are in use"
@@ -524,6 +524,14 @@ def test_a_folder_that_can_not_be_made_is_a_state_error(tmp_path):
         ledger.note_started("app")
 
 
+@contextmanager
+def left_apart(monkeypatch):
+    """Have the ledgers that are opened in the block make none of their files one."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        yield
+
+
 def many_runs(folder, count=25):
     for i in range(count):
         note(folder, f"r{i:02}", tag=f"v{i}")
@@ -537,8 +545,7 @@ def written(folder):
 
 
 def test_many_old_files_become_one(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
         before = written(tmp_path)
     assert before[-1] == f"sha256:{24:064x}"
@@ -550,8 +557,7 @@ def test_many_old_files_become_one(tmp_path, monkeypatch):
 
 
 def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
         note(tmp_path, "new", tag="new")
     with (tmp_path / "ledger-r23.jsonl").open("rb") as in_use:
@@ -577,15 +583,13 @@ def take_back_words_of_the_oldest(folder):
 
 def test_words_that_are_older_than_those_of_a_file_in_use_do_not_come_after_them(tmp_path, monkeypatch):
     """What is made one is read first: what a tag moved to, and that it is gone, has to stay the last word."""
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
         take_back_words_of_the_oldest(tmp_path)
     with (tmp_path / "ledger-r00.jsonl").open("rb") as in_use:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         opened(tmp_path, "reader").close()
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         assert opened(tmp_path, "reader").tags_of("app").items() >= {"moved": OTHER}.items()
         assert "deleted" not in opened(tmp_path, "reader").tags_of("app")
     assert not (tmp_path / "compacted.jsonl").exists(), "there was nothing to make one"
@@ -593,8 +597,7 @@ def test_words_that_are_older_than_those_of_a_file_in_use_do_not_come_after_them
 
 def test_files_that_another_user_may_write_alone_are_made_one_as_well(tmp_path, monkeypatch):
     """To read and remove them takes no right to write them; nor does the file that guards who does so."""
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
         take_back_words_of_the_oldest(tmp_path)
     (tmp_path / "compaction.guard").touch()
@@ -614,8 +617,7 @@ def test_files_that_another_user_may_write_alone_are_made_one_as_well(tmp_path, 
 
 def test_that_files_can_not_be_made_one_is_said(tmp_path, monkeypatch, caplog):
     """Each run would read more of them, and nobody would know why."""
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
     (tmp_path / "compaction.guard").mkdir()
     assert None not in written(tmp_path)
@@ -624,8 +626,7 @@ def test_that_files_can_not_be_made_one_is_said(tmp_path, monkeypatch, caplog):
 
 @pytest.mark.parametrize(("age", "is_idle"), [(590, False), (610, True)])
 def test_a_file_is_in_nobodys_use_when_it_has_been_left_alone_for_ten_minutes(tmp_path, monkeypatch, age, is_idle):
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
     os.utime(tmp_path / "ledger-r24.jsonl", (time.time() - age,) * 2)
     assert None not in written(tmp_path)
@@ -634,8 +635,7 @@ def test_a_file_is_in_nobodys_use_when_it_has_been_left_alone_for_ten_minutes(tm
 
 def test_a_share_that_locks_only_what_is_open_for_writing_is_compacted_too(tmp_path, monkeypatch):
     """NFS makes of an exclusive `flock` one that `fcntl` gives, which asks for a file that may be written."""
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
     flock = fcntl.flock
 
@@ -653,8 +653,7 @@ def test_the_file_of_a_run_at_work_is_not_compacted_however_old_it_is(tmp_path, 
     folder = tmp_path / "deep" / "pair"
     at_work = opened(folder, "at-work")
     at_work.note_started("app")
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(folder)
     os.utime(folder / "ledger-at-work.jsonl", (time.time() - 3600.0 + 23.5,) * 2)
     assert None not in written(folder)
@@ -708,8 +707,7 @@ def test_a_ledger_that_can_not_be_read_is_a_state_error(tmp_path):
 
 def test_files_are_made_one_when_they_are_more_than_enough_and_again_when_they_are_so_again(tmp_path, monkeypatch):
     for most in (3, 4, 4):
-        with monkeypatch.context() as patch:
-            patch.setattr(ledger_folder, "MOST_FILES", 1000)
+        with left_apart(monkeypatch):
             many_runs(tmp_path, most)
         monkeypatch.setattr(ledger_folder, "MOST_FILES", 3)
         opened(tmp_path, "reader").close()
@@ -718,8 +716,7 @@ def test_files_are_made_one_when_they_are_more_than_enough_and_again_when_they_a
 
 @pytest.mark.parametrize("lock", [fcntl.LOCK_EX, fcntl.LOCK_SH])
 def test_what_another_process_is_making_one_is_left_to_it(tmp_path, monkeypatch, lock):
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
     with (tmp_path / "compaction.guard").open("wb") as guard:
         fcntl.flock(guard, lock)
@@ -728,8 +725,7 @@ def test_what_another_process_is_making_one_is_left_to_it(tmp_path, monkeypatch,
 
 
 def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
         before = written(tmp_path)
     copies = {path: (path.read_bytes(), path.stat().st_mtime) for path in tmp_path.glob("ledger-*")}
@@ -743,8 +739,7 @@ def test_a_compaction_that_dies_before_it_removes_changes_nothing(tmp_path, monk
 @pytest.mark.parametrize(("age", "stays"), [(590, True), (610, False)])
 def test_what_a_compaction_left_that_was_killed_is_removed_by_a_later_one(tmp_path, monkeypatch, age, stays):
     """It may be as large as the ledger; one that is young may still be written, where a share has no locks."""
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
     killed, other = tmp_path / ".0123456789abcdef.tmp", tmp_path / ".keep"
     for path in (killed, other):
@@ -755,8 +750,7 @@ def test_what_a_compaction_left_that_was_killed_is_removed_by_a_later_one(tmp_pa
 
 
 def test_a_compaction_without_room_is_left_out(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder, "MOST_FILES", 1000)
+    with left_apart(monkeypatch):
         many_runs(tmp_path)
 
     def no_room(_):

@@ -14,7 +14,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.image_layout import REFERRER_SUBJECT
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
-from tasks.oci.reference import IMAGE_NAME
+from tasks.oci.reference import IMAGE_NAME, referrers_tag
 from tasks.operations.choosing.noted_times import CREATED
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.applying.fresh_view import FreshView, still_wanted
@@ -440,7 +440,7 @@ def under_their_own_digests() -> PlannedLayout:
 
 
 def own_name(image: Mapping[str, Any]) -> str:
-    return f"sha256-{image['digest'][7:]}"
+    return referrers_tag(Digest(image["digest"]))
 
 
 def test_what_has_its_own_digest_for_a_tag_does_not_refer_to_itself_and_go_with_itself() -> None:
