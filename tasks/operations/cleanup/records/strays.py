@@ -15,7 +15,7 @@ from tasks.operations.choosing.ages import credible_time
 from tasks.operations.cleanup.records.marks import STRAYS, Mark, read_marks, still_marked, write_marks
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tasks.file_ports import FileReader, FileWriter, StoredFile
     from tasks.oci.digest import Digest
@@ -44,8 +44,7 @@ class Belonging:
         wanted = {entry.digest: "" for entry in entries if not _subjects(entry, graph)}
         named = frozenset(graph.reach(wanted, blobs)) | {entry.digest for entry in entries}
         tagged = frozenset(entry.digest for entry in entries if entry.ref_name is not None)
-        subjects = {subject for entry in entries for subject in _all_subjects(entry, graph)}
-        has_images = any(_is_image(entry, graph, subjects) for entry in entries)
+        has_images = any(_is_image(entry, graph) for entry in entries)
         return cls(graph, graph.parents(), tagged, named, has_images)
 
     def subjects(self, entry: Entry) -> tuple[Digest, ...]:
@@ -83,14 +82,14 @@ def _all_subjects(entry: Entry, graph: Graph) -> tuple[Digest, ...]:
     return tuple(subject for subject in found if subject is not None)
 
 
-def _is_image(entry: Entry, graph: Graph, subjects: Container[Digest]) -> bool:
-    """Whether it surely is one: a signature whose tag moved on looks as an image without a tag does.
+def _is_image(entry: Entry, graph: Graph) -> bool:
+    """Whether it surely is one: a signature or SBOM whose tag moved on looks as an image without a tag does.
 
-    So does, as an index, a list of referrers that another replaced.
+    It may be signed, too. So does, as an index, a list of referrers that another replaced.
     """
     if _all_subjects(entry, graph):
         return False
-    if entry.ref_name is not None or entry.digest in subjects:
+    if entry.ref_name is not None:
         return True
     node = graph.nodes.get(entry.digest)
     children = node.below if node is not None and node.is_index else ()
