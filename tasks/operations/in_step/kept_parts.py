@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import DifferentAtTargetError
+from tasks.oci.errors import DifferentAtTargetError, LayoutliftError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,27 +31,48 @@ class KeptParts:
         self._may_need = may_need
 
     def put_at_risk(self, repository: str, digest: Digest) -> RemoteManifest | None:
-        """What is to be kept when a tag of this digest goes next, None where nothing is.
+        """What may be sent again after a tag of this digest is deleted, None where nothing need be.
+
+        Whether the source has a use for it is left to `keep`, as most targets let nothing go.
 
         Raises:
-            LayoutliftError: one of the two sides does not say, or the ledger can't be written.
+            LayoutliftError: the target doesn't say, or doesn't give what is needed, or the ledger can't be written.
         """
-        if not self._may_need(repository, digest):
+        try:
+            manifest = self._given(repository, digest)
+        except RegistryError as error:
+            if error.transient or self._may_need(repository, digest):
+                raise
             return None
+        self._ledger.note_at_risk(repository, Descriptor(manifest.media_type, digest, len(manifest.raw)))
+        return manifest
+
+    def _given(self, repository: str, digest: Digest) -> RemoteManifest:
         manifest = self._target.fetch_manifest(repository, digest)
         if manifest is None or Digest.of(manifest.raw, digest.algorithm) != digest:
             raise DifferentAtTargetError(
                 f"the target does not give {digest}, which could not be kept without the tag"
             )
-        self._ledger.note_at_risk(repository, Descriptor(manifest.media_type, digest, len(manifest.raw)))
         return manifest
 
-    def keep(self, repository: str, digest: Digest, manifest: RemoteManifest) -> None:
-        """Have it there by its digest, now that the tag is gone.
+    def keep(self, repository: str, digest: Digest, manifest: RemoteManifest) -> LayoutliftError | None:
+        """Have it there by its digest if it is needed, now that the tag is gone.
+
+        Where the source does not say whether it is, it is sent again; why not is returned.
 
         Raises:
             LayoutliftError: the target does not say, or does not take it, or the ledger can't be written.
         """
+        why_unknown = None
         if self._target.resolve_manifest(repository, digest) is None:
-            self._target.push_manifest(repository, digest, manifest)
+            is_needed, why_unknown = self._need(repository, digest)
+            if is_needed:
+                self._target.push_manifest(repository, digest, manifest)
         self._ledger.note_kept(repository, digest)
+        return why_unknown
+
+    def _need(self, repository: str, digest: Digest) -> tuple[bool, LayoutliftError | None]:
+        try:
+            return self._may_need(repository, digest), None
+        except LayoutliftError as error:
+            return True, error

@@ -87,6 +87,7 @@ class VanishedRemoval:
         self._ledger = ledger
         self._kept = KeptParts(target, ledger, may_need)
         self._deletes: bool | None = None
+        self._needs_stand_ins = False
 
     def execute(self, vanished: Iterable[VanishedTag], gone: Collection[str]) -> Iterator[Finding]:
         """Delete what is still as it was brought, and forget it, and each layout of `gone` with its last tag.
@@ -127,28 +128,30 @@ class VanishedRemoval:
             return Finding(vanished.path, Remark.TAG_KEPT, message)
         if present is not None:
             self._refuse_without_deletion(vanished.repository)
-            needed = self._needed(vanished, present)
+            at_risk = self._at_risk(vanished, present)
             if not self._untag(vanished, partial(self._may_go, vanished, as_of)):
                 return self._remove(vanished)
-            if (failed := self._keep(vanished, needed)) is not None:
-                return failed
+            if at_risk is not None and (finding := self._keep(vanished, at_risk)) is not None:
+                return finding
         return Finding(
             vanished.path, Remark.TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
         )
 
-    def _needed(self, vanished: VanishedTag, present: Digest) -> RemoteManifest | None:
+    def _at_risk(self, vanished: VanishedTag, present: Digest) -> RemoteManifest | None:
         """What a stand-in has replaced is safe: a target that needs one lets no manifest go with its last tag."""
-        return self._kept.put_at_risk(vanished.repository, present) if present == vanished.digest else None
+        if self._needs_stand_ins or present != vanished.digest:
+            return None
+        return self._kept.put_at_risk(vanished.repository, present)
 
-    def _keep(self, vanished: VanishedTag, needed: RemoteManifest | None) -> Finding | None:
+    def _keep(self, vanished: VanishedTag, manifest: RemoteManifest) -> Finding | None:
+        said = f"{self._place(vanished)} vanished at the source, and was deleted; {vanished.digest}"
         try:
-            if needed is not None:
-                self._kept.keep(vanished.repository, Digest(vanished.digest), needed)
-        except LayoutliftError as error:
-            message = (
-                f"{self._place(vanished)} vanished at the source, and was deleted; {vanished.digest}, which the "
-                f"source may have as a part of others, may be gone with it: {error}"
-            )
+            error = self._kept.keep(vanished.repository, Digest(vanished.digest), manifest)
+        except LayoutliftError as failed:
+            message = f"{said}, which the source may have as a part of others, may be gone with it: {failed}"
+            return Finding(vanished.path, failed.code, message)
+        if error is not None:
+            message = f"{said} was sent again, as the source does not say whether it is a part of others: {error}"
             return Finding(vanished.path, error.code, message)
         return None
 
@@ -187,6 +190,7 @@ class VanishedRemoval:
         if deletion is Deletion.LEFT:
             return False
         if deletion is Deletion.UNSUPPORTED:
+            self._needs_stand_ins = True
             stand_in = _stand_in()
             digest = Digest.of(stand_in.raw)
             self._target.push_blob(repository, _Empty())

@@ -10,7 +10,7 @@ import pytest
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.ledger_memory import LayoutNote
 from tasks.oci.digest import Digest
-from tasks.oci.errors import RegistryError, TooManyVanishedError, TransportError
+from tasks.oci.errors import RegistryError, SourceReadError, TooManyVanishedError, TransportError
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
 from tasks.operations.work import freshness
@@ -441,13 +441,53 @@ def test_what_goes_with_its_last_tag_is_sent_again_if_it_is_needed() -> None:
     assert [line["at_risk"]["digest"] for line in lines.lines if "at_risk" in line] == [last.digest] * 2
 
 
-def test_what_nothing_needs_goes_with_its_last_tag_and_is_not_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_nothing_needs_goes_with_its_last_tag() -> None:
     target, lines = Forgetting(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
-    monkeypatch.delattr(MemoryTarget, "fetch_manifest")
     assert remove(target, lines, goes) == ["tag_deleted"]
     assert target.resolve_manifest("app", goes.digest) is None
-    assert not any("at_risk" in line for line in lines.lines)
+    assert Ledger(lines).at_risk("app") == []
+
+
+def test_the_source_is_asked_only_for_what_has_gone_with_its_tag() -> None:
+    """It reads all indexes of the repository then."""
+    asked: list[Digest] = []
+
+    def may_need(_repository: str, digest: Digest) -> bool:
+        asked.append(digest)
+        return True
+
+    for target, times in ((MemoryTarget(), 0), (MemoryTarget(deletes_tags=False), 0), (Forgetting(), 1)):
+        lines = MemoryLines()
+        vanished = brought(target, lines, "a", "b")
+        findings = VanishedRemoval(target, Ledger(lines), may_need).execute(vanished, gone=())
+        assert [finding.code for finding in findings] == ["tag_deleted"] * 2
+        assert len(asked) == times
+
+
+def test_what_has_gone_is_sent_again_and_told_where_the_source_does_not_say_whether_it_is_needed() -> None:
+    def may_need(_repository: str, _digest: Digest) -> bool:
+        raise SourceReadError("for the moment")
+
+    target, lines = Forgetting(), MemoryLines()
+    (goes,) = brought(target, lines, "v1")
+    (told,) = VanishedRemoval(target, Ledger(lines), may_need).execute([goes], gone=())
+    assert told.code == "source_read"
+    assert told.message.startswith(f"memory/app:v1 vanished at the source, and was deleted; {goes.digest} was sent ")
+    assert target.resolve_manifest("app", goes.digest) == goes.digest
+    assert Ledger(lines).at_risk("app") == []
+    assert not Ledger(lines).tags_of("app")
+
+
+def test_a_target_that_deletes_by_digest_only_is_asked_for_no_more_than_one_manifest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stand-in takes the place of what had the tag, which so stays."""
+    target, lines = MemoryTarget(deletes_tags=False), MemoryLines()
+    vanished = brought(target, lines, "a", "b", "c")
+    calls = failing(target, monkeypatch, 0, late=False)
+    assert remove(target, lines, *vanished) == ["tag_deleted"] * 3
+    assert calls.count("fetch_manifest") == 1
 
 
 def test_what_can_not_be_sent_again_is_named_and_stays_noted_as_at_risk() -> None:
@@ -487,3 +527,15 @@ def test_a_tag_stays_whose_manifest_is_needed_and_can_not_be_kept(given: RemoteM
     assert remove(target, lines, goes, is_needed=True) == ["different_at_target"]
     assert target.resolve_manifest("app", "v1") == goes.digest
     assert set(Ledger(lines).tags_of("app")) == {"v1"}
+
+
+@pytest.mark.parametrize("is_needed", [False, True])
+def test_a_manifest_that_the_target_refuses_to_give_keeps_its_tag_only_if_it_is_needed(is_needed: bool) -> None:
+    class Refusing(Forgetting):
+        def fetch_manifest(self, repository: str, reference: str) -> RemoteManifest | None:
+            raise RegistryError("not this one")
+
+    target, lines = Refusing(), MemoryLines()
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes, is_needed=is_needed) == ["registry" if is_needed else "tag_deleted"]
+    assert target.list_tags("app") == ({"v1"} if is_needed else frozenset())

@@ -18,7 +18,7 @@ from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
-from tasks.ports import Finding, RemoteManifest
+from tasks.ports import BlobContent, Finding, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -422,3 +422,18 @@ def test_a_part_of_an_index_stays_when_its_own_tag_goes(world: World, needing: s
     assert world.deleted() == [("app", "tag_deleted")]
     assert world.target.resolve_manifest("app", part["digest"]) == part["digest"]
     assert world.target.list_tags("app") == frozenset()
+
+
+def test_no_index_is_read_for_tags_that_go_from_a_target_that_keeps_manifests(world: World) -> None:
+    """Of 10,000 in a layout, through a mount, each would be a read."""
+
+    class Unread(LayoutDirectory):
+        def blob(self, path: str, descriptor: object) -> BlobContent:
+            raise AssertionError(f"{descriptor} was read")
+
+    layout = LayoutBuilder(world.root / "app")
+    layout.index([layout.image(layers=[b"part"], listed=False)], "stays")
+    layout.write()
+    world.source = Unread(world.root)
+    world.brought("app", "stays", "goes", "too")
+    assert world.deleted() == [("app", "tag_deleted")] * 2
