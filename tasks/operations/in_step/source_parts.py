@@ -2,47 +2,71 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
+from tasks.oci.errors import LayoutliftError
 from tasks.oci.image_layout import parse_index
 from tasks.operations.source.many_manifests import ManyManifests
 from tasks.operations.work.concurrency import READS_AT_ONCE, CallersPool
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.ports import LayoutReader
+    from tasks.stop import Stop
+
+_Value = TypeVar("_Value")
 
 
 class SourceParts:
     """`feeding` are the layouts that go to each repository; those of one are read when it is first asked for."""
 
-    def __init__(self, source: LayoutReader, feeding: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, source: LayoutReader, feeding: Mapping[str, Collection[str]], stop: Stop) -> None:
         self._source = source
         self._feeding = feeding
-        self._parts: dict[str, frozenset[Digest] | None] = {}
+        self._stop = stop
+        self._parts: dict[str, frozenset[Digest] | LayoutliftError | None] = {}
 
     def may_need(self, repository: str, digest: Digest) -> bool:
         """Whether an index of a layout lists a manifest, or has it below; so it may where one is broken.
 
         Raises:
             InvalidLayoutError, SourceError: a layout can't be read, or an index not for the moment.
+            InterruptedRunError: the run is to end.
         """
         if repository not in self._parts:
-            self._parts[repository] = self._read(self._feeding.get(repository, ()))
+            self._parts[repository] = self._read_or_error(self._feeding.get(repository, ()))
         parts = self._parts[repository]
+        if isinstance(parts, LayoutliftError):
+            raise parts
         return parts is None or digest in parts
+
+    def _read_or_error(self, layouts: Collection[str]) -> frozenset[Digest] | LayoutliftError | None:
+        """Errors are kept as well: each further tag would have all of it read again."""
+        try:
+            return self._read(layouts)
+        except LayoutliftError as error:
+            return error
 
     def _read(self, layouts: Collection[str]) -> frozenset[Digest] | None:
         """All manifests of some layouts, as far as they are listed; None where that can't be told."""
         parts: set[Digest] = set()
         with CallersPool(READS_AT_ONCE, thread_name_prefix="parts") as pool:
             for path in sorted(layouts):
+                self._stop.check()
                 index = parse_index(self._source.read_index(path).raw)
-                manifests = ManyManifests(self._source, path, pool.map, patient=True)
+                manifests = ManyManifests(self._source, path, partial(self._map, pool), patient=True)
                 parts.update(entry.digest for entry in index.entries)
                 parts.update(manifests.below(index.entries))
                 if index.broken or manifests.findings:
                     return None
         return frozenset(parts)
+
+    def _map(
+        self, pool: CallersPool, act: Callable[[Descriptor], _Value], some: Iterable[Descriptor]
+    ) -> Iterable[_Value]:
+        self._stop.check()
+        return pool.map(act, some)

@@ -84,7 +84,7 @@ class VanishedSearch:
 
     def parts(self, found: Vanished) -> SourceParts:
         """What the source has a use for without these tags, as it is by now."""
-        return SourceParts(self._source, found.feeding)
+        return SourceParts(self._source, found.feeding, self._stop)
 
     def _knows_one(self, paths: list[str], repositories: Mapping[str, str]) -> bool:
         """Whether earlier runs knew a layout that is there: one that was cut off has only its tags noted."""

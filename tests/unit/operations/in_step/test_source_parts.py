@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import SourceReadError
+from tasks.oci.errors import InterruptedRunError, SourceReadError
 from tasks.operations.in_step.source_parts import SourceParts
-from tasks.ports import BlobContent
+from tasks.ports import BlobContent, IndexFile
+from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.layouts import Descriptor, LayoutBuilder
 
@@ -20,7 +21,7 @@ def layout(tmp_path: Path) -> LayoutBuilder:
 
 
 def needs(layout: LayoutBuilder, *manifests: Descriptor, layouts: tuple[str, ...] = ("app",)) -> list[bool]:
-    parts = SourceParts(LayoutDirectory(str(layout.path.parent)), {"team/app": layouts})
+    parts = SourceParts(LayoutDirectory(str(layout.path.parent)), {"team/app": layouts}, Stop())
     return [parts.may_need("team/app", Digest(each["digest"])) for each in manifests]
 
 
@@ -48,7 +49,7 @@ def test_each_layout_that_goes_to_the_repository_may_need_it(layout: LayoutBuild
     layout.write()
     assert needs(layout, part) == [False]
     assert needs(layout, part, layouts=("app", "other")) == [True]
-    parts = SourceParts(LayoutDirectory(str(layout.path.parent)), {"team/app": ("other",)})
+    parts = SourceParts(LayoutDirectory(str(layout.path.parent)), {"team/app": ("other",)}, Stop())
     assert not parts.may_need("elsewhere", Digest(part["digest"]))
 
 
@@ -63,16 +64,47 @@ def test_what_an_entry_or_index_that_is_broken_may_name_is_needed(layout: Layout
 
 
 def test_nothing_is_said_while_an_index_can_not_be_read_for_the_moment(layout: LayoutBuilder) -> None:
+    """Nor is it read anew for each further tag."""
     layout.index([layout.image(layers=[b"part"], listed=False)], "v1")
     layout.write()
+    reads: list[str] = []
 
     class Unreadable(LayoutDirectory):
         def blob(self, path: str, descriptor: object) -> BlobContent:
+            reads.append(path)
             raise SourceReadError("for the moment")
 
-    parts = SourceParts(Unreadable(str(layout.path.parent)), {"app": ("app",)})
-    with pytest.raises(SourceReadError):
+    parts = SourceParts(Unreadable(str(layout.path.parent)), {"app": ("app",)}, Stop())
+    for _ in range(2):
+        with pytest.raises(SourceReadError):
+            parts.may_need("app", NOWHERE)
+    assert reads == ["app"]
+
+
+@pytest.mark.parametrize("at", ["index", "blob"])
+def test_a_run_that_is_to_end_reads_no_further_layout_or_index(layout: LayoutBuilder, at: str) -> None:
+    stop, reads = Stop(), list[str]()
+
+    class Ending(LayoutDirectory):
+        def read_index(self, path: str) -> IndexFile:
+            reads.append("index")
+            if at == "index":
+                stop.set()
+            return super().read_index(path)
+
+        def blob(self, path: str, descriptor: object) -> BlobContent:
+            reads.append("blob")
+            stop.set()
+            return super().blob(path, descriptor)  # type: ignore[arg-type]
+
+    inner = layout.index([layout.image(layers=[b"part"], listed=False)], None)
+    layout.entries.clear()
+    layout.index([inner], "v1")
+    layout.write()
+    parts = SourceParts(Ending(str(layout.path.parent)), {"app": ("app", "other")}, stop)
+    with pytest.raises(InterruptedRunError):
         parts.may_need("app", NOWHERE)
+    assert reads == (["index"] if at == "index" else ["index", "blob"])
 
 
 def test_a_repository_is_read_once(layout: LayoutBuilder) -> None:
@@ -85,6 +117,6 @@ def test_a_repository_is_read_once(layout: LayoutBuilder) -> None:
 
     layout.index([layout.image(layers=[b"part"], listed=False)], "v1")
     layout.write()
-    parts = SourceParts(Counting(str(layout.path.parent)), {"app": ("app",)})
+    parts = SourceParts(Counting(str(layout.path.parent)), {"app": ("app",)}, Stop())
     assert [parts.may_need("app", NOWHERE) for _ in range(3)] == [False] * 3
     assert reads == ["app"]
