@@ -78,7 +78,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "do where that was done: what is restored is listed as archived, too.",
         "content": "Restore the blob from a backup or an object version, or push the tag again.",
         "digest_mismatch": "The bytes were altered: restore the blob from a backup, or push the tag again.",
-        "size_mismatch": "The blob was cut off or altered: restore it from a backup, or push the tag again.",
+        "size_mismatch": "The blob was cut off or altered: restore it from a backup, or push the tag again. Where "
+        "the message says how many bytes it has at the target, and an index or a descriptor says another size, that "
+        "is what is wrong: build and push the image anew.",
         "content_not_found": "Restore the missing blob from a backup or an object version, or push the tag again; "
         "what was saved of an index with some of its platforms, as docker save does, save with all, or one alone.",
         "referrer_lost": "Run migrate --prove-again --depth blobs; if it stays, push the signature or SBOM to the "

@@ -23,3 +23,10 @@ def test_every_error_has_advice():
 def test_nobody_is_advised_to_push_a_list_over_a_tag_that_names_the_image_itself():
     """Where there is no API, whoever pushes a signature writes the list under that tag."""
     assert "names the image itself, push nothing" in ADVICE["referrer_lost"]
+
+
+def test_a_wrong_size_in_what_names_a_blob_is_not_mended_by_restoring_the_blob():
+    """As messages of verify have it, and none of a blob that was cut off."""
+    advice = ADVICE["size_mismatch"]
+    assert "how many bytes it has at the target" in advice
+    assert advice.endswith("build and push the image anew.")
