@@ -126,14 +126,14 @@ class Progress:
     def bytes_expected(self) -> int:
         """How many will be sent if the tags to come are like those before; 0 before any is done.
 
-        Tags in work count as done, with what of theirs is on its way: rather too little is told than too much, but
-        while there are any never less than is sent.
+        A tag has as much as is sent of one that has begun, those in work among them, with what is on its way; half
+        of one is still to come for each of these. While there are any, it is never less than is sent.
         """
         done, sent = self.totals.tags, self.totals.traffic.bytes_pushed
         begun = done + self._in_work
         if self._in_work:
             sent = max(sent, self.bytes_read)
-        return sent * max(self.expected, begun) // begun if done else 0
+        return sent * (2 * max(self.expected, begun) + self._in_work) // (2 * begun) if done else 0
 
     @property
     def sent(self) -> str:
