@@ -19,6 +19,7 @@ from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictErro
 from tasks.oci.manifest import MOST_VALUES
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import is_referrers_tag, referrers_tag
+from tasks.operations.reports.findings import FATAL
 from tasks.operations.work.freshness import is_fresh, now
 from tasks.ports import RemoteManifest
 
@@ -178,7 +179,7 @@ class ReferrerLists:
 
 
 class _DigestNames:
-    """The tags of a target that are made of digests; each repository is asked for them once a run."""
+    """The tags of a target that are made of digests alone; each repository is asked for them once a run."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -186,7 +187,11 @@ class _DigestNames:
         self._found: dict[str, frozenset[str]] = {}
 
     def of(self, repository: str) -> frozenset[str]:
-        """Those of one repository; none where it does not say, as else it could keep no list at all."""
+        """Those of one repository; none where it never says, as else it could keep no list at all.
+
+        Raises:
+            LayoutliftError: it does not say for the moment, or to nobody of this run.
+        """
         with self._locks[hash(repository) % _STRIPES]:
             found = self._found.get(repository)
             if found is None:
@@ -197,12 +202,14 @@ class _DigestNames:
         try:
             listed, why = self._target.list_tags(repository), "the target does not tell all"
         except RegistryError as error:
+            if error.transient or isinstance(error, FATAL):
+                raise
             listed, why = None, str(error)
         if listed is None:
             logger.warning(
                 "a list of referrers may replace a tag of %s, as these are not listed: %s", repository, why
             )
-        return frozenset(filter(is_referrers_tag, listed or ()))
+        return frozenset(tag for tag in listed or () if "." not in tag and is_referrers_tag(tag))
 
 
 def _name_is_taken(repository: str, subject: Digest, why: str) -> ReferrersLostError:

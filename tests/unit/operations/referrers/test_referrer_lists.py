@@ -10,7 +10,15 @@ import pytest
 from infra.real_parts.waiting import wait_until
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import MissingReferencedContentError, ReferrerConflictError
+from tasks.oci.errors import (
+    AuthenticationError,
+    MissingReferencedContentError,
+    RateLimitedError,
+    ReferrerConflictError,
+    ReferrersLostError,
+    RegistryError,
+    RegistryUnavailableError,
+)
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.referrers.referrer_lists import ATTEMPTS, ReferrerListing, ReferrerLists, _Turn
@@ -263,3 +271,24 @@ def test_a_list_that_is_nested_without_end_is_none() -> None:
 
     with pytest.raises(ReferrerConflictError):
         ReferrerLists(Nested()).check("app", SUBJECT, ())
+
+
+@pytest.mark.parametrize("error", [RateLimitedError, RegistryUnavailableError, AuthenticationError])
+def test_no_tag_is_overwritten_because_the_target_does_not_list_its_tags_for_the_moment(
+    target: Target, error: type[RegistryError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = target.put(EMPTY + b"\n")
+    target.push_manifest("app", referrers_tag(SUBJECT), RemoteManifest(EMPTY + b"\n", IMAGE_INDEX))
+    referrer, lists = target.put(EMPTY), ReferrerLists(target)
+    target.written = 0
+
+    def refuse(_repository: str) -> frozenset[str]:
+        raise error("not now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, "list_tags", refuse)
+        with pytest.raises(error):
+            lists.ensure("app", SUBJECT, [referrer])
+    with pytest.raises(ReferrersLostError, match="names"):
+        lists.ensure("app", SUBJECT, [referrer])
+    assert (target.written, target.resolve_manifest("app", referrers_tag(SUBJECT))) == (0, subject.digest)
