@@ -55,6 +55,15 @@ class KeptParts:
             )
         return manifest
 
+    def take_back(self, repository: str, tag: str, digest: Digest) -> None:
+        """Note as kept what a tag has still, since it could not be deleted.
+
+        Raises:
+            LayoutliftError: the target does not say, or the ledger can't be written.
+        """
+        if self._target.resolve_manifest(repository, tag) == digest:
+            self._ledger.note_kept(repository, digest)
+
     def keep(self, repository: str, digest: Digest, manifest: RemoteManifest) -> LayoutliftError | None:
         """Have it there by its digest if it is needed, now that the tag is gone.
 

@@ -87,7 +87,6 @@ class VanishedRemoval:
         self._ledger = ledger
         self._kept = KeptParts(target, ledger, may_need)
         self._deletes: bool | None = None
-        self._needs_stand_ins = False
 
     def execute(self, vanished: Iterable[VanishedTag], gone: Collection[str]) -> Iterator[Finding]:
         """Delete what is still as it was brought, and forget it, and each layout of `gone` with its last tag.
@@ -129,7 +128,13 @@ class VanishedRemoval:
         if present is not None:
             self._refuse_without_deletion(vanished.repository)
             at_risk = self._at_risk(vanished, present)
-            if not self._untag(vanished, partial(self._may_go, vanished, as_of)):
+            try:
+                is_untagged = self._untag(vanished, partial(self._may_go, vanished, as_of))
+            except LayoutliftError as error:
+                if at_risk is not None and not error.transient:
+                    self._kept.take_back(vanished.repository, vanished.tag, present)
+                raise
+            if not is_untagged:
                 return self._remove(vanished)
             if at_risk is not None and (finding := self._keep(vanished, at_risk)) is not None:
                 return finding
@@ -138,8 +143,11 @@ class VanishedRemoval:
         )
 
     def _at_risk(self, vanished: VanishedTag, present: Digest) -> RemoteManifest | None:
-        """What a stand-in has replaced is safe: a target that needs one lets no manifest go with its last tag."""
-        if self._needs_stand_ins or present != vanished.digest:
+        """What may go with the tag; a stand-in that an earlier run left there is of no use to anybody.
+
+        Where a tag can't be deleted, a stand-in takes its place, with which a zot lets a manifest go, too.
+        """
+        if present != vanished.digest:
             return None
         return self._kept.put_at_risk(vanished.repository, present)
 
@@ -190,7 +198,6 @@ class VanishedRemoval:
         if deletion is Deletion.LEFT:
             return False
         if deletion is Deletion.UNSUPPORTED:
-            self._needs_stand_ins = True
             stand_in = _stand_in()
             digest = Digest.of(stand_in.raw)
             self._target.push_blob(repository, _Empty())

@@ -10,7 +10,13 @@ import pytest
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.ledger_memory import LayoutNote
 from tasks.oci.digest import Digest
-from tasks.oci.errors import RegistryError, SourceReadError, TooManyVanishedError, TransportError
+from tasks.oci.errors import (
+    PermissionDeniedError,
+    RegistryError,
+    SourceReadError,
+    TooManyVanishedError,
+    TransportError,
+)
 from tasks.oci.media_types import IMAGE_INDEX, IMAGE_MANIFEST
 from tasks.operations.in_step.vanished import DeletionLimits, VanishedRemoval, VanishedTag
 from tasks.operations.work import freshness
@@ -479,15 +485,38 @@ def test_what_has_gone_is_sent_again_and_told_where_the_source_does_not_say_whet
     assert not Ledger(lines).tags_of("app")
 
 
-def test_a_target_that_deletes_by_digest_only_is_asked_for_no_more_than_one_manifest(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A stand-in takes the place of what had the tag, which so stays."""
-    target, lines = MemoryTarget(deletes_tags=False), MemoryLines()
-    vanished = brought(target, lines, "a", "b", "c")
-    calls = failing(target, monkeypatch, 0, late=False)
-    assert remove(target, lines, *vanished) == ["tag_deleted"] * 3
-    assert calls.count("fetch_manifest") == 1
+class ForgettingMoved(Forgetting):
+    """Deletes no tag of what an index has for a part, and lets go what has lost its last tag, as a zot of 2023."""
+
+    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+        return Deletion.UNSUPPORTED
+
+    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
+        stored = self._asked(repository)
+        before = stored.tags.get(tag)
+        pushed = super().push_tag(repository, tag, manifest, may_write)
+        if before is not None and before not in stored.tags.values():
+            stored.manifests.pop(before, None)
+        return pushed
+
+
+def test_what_goes_where_a_stand_in_takes_its_place_is_sent_again_however_many_tags_go() -> None:
+    target, lines = ForgettingMoved(), MemoryLines()
+    vanished = brought(target, lines, "a", "b")
+    assert remove(target, lines, *vanished, is_needed=True) == ["tag_deleted"] * 2
+    assert target.resolve_manifest("app", vanished[0].digest) == vanished[0].digest
+    assert Ledger(lines).at_risk("app") == []
+
+
+def test_what_could_not_be_deleted_is_at_no_risk() -> None:
+    class Refusing(Forgetting):
+        def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+            raise PermissionDeniedError("denied", status=403)
+
+    target, lines = Refusing(), MemoryLines()
+    (stays,) = brought(target, lines, "v1")
+    assert remove(target, lines, stays) == ["permission_denied"]
+    assert Ledger(lines).at_risk("app") == []
 
 
 def test_what_can_not_be_sent_again_is_named_and_stays_noted_as_at_risk() -> None:
