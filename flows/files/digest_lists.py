@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.given_files import read_file_or_pipe
+from tasks.stores.given_files import read_within
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,12 +23,7 @@ def read_digests(path: Path) -> set[Digest]:
     Raises:
         ConfigurationError: it can't be read, or holds none: a list that is empty by mistake would protect nothing.
     """
-    try:
-        raw = read_file_or_pipe(path, MAX_LIST_SIZE + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
-    if len(raw) > MAX_LIST_SIZE:
-        raise ConfigurationError(f"{path} is larger than {MAX_LIST_SIZE:,} bytes: list the digests alone")
+    raw = read_within(path, MAX_LIST_SIZE, f"is larger than {MAX_LIST_SIZE:,} bytes: list the digests alone")
     found = {Digest(match.decode("ascii")) for match in _DIGEST.findall(raw)}
     if not found:
         raise ConfigurationError(f"{path} holds no digest, so it would protect nothing")

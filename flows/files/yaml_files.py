@@ -11,7 +11,7 @@ from flows.files.mistakes import in_our_words
 from flows.files.yaml_loader import Loader
 from flows.files.yaml_variables import expand
 from tasks.oci.errors import ConfigurationError
-from tasks.stores.given_files import read_file_or_pipe
+from tasks.stores.given_files import read_within
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -89,13 +89,7 @@ def read_file(path: Path) -> bytes:
     Raises:
         ConfigurationError: it can't be read, or is larger than anybody writes by hand.
     """
-    try:
-        raw = read_file_or_pipe(path, MAX_FILE_SIZE + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
-    if len(raw) > MAX_FILE_SIZE:
-        raise ConfigurationError(f"{path} is larger than {MAX_FILE_SIZE} bytes")
-    return raw
+    return read_within(path, MAX_FILE_SIZE, f"is larger than {MAX_FILE_SIZE} bytes")
 
 
 def text_of(raw: bytes, path: Path) -> str:

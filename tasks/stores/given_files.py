@@ -31,6 +31,21 @@ def read_listed_text(place: str) -> str:
         raise ConfigurationError(f"{place} can't be read: {reason or error}") from error
 
 
+def read_within(path: Path, most: int, too_large: str) -> bytes:
+    """What `read_file_or_pipe` gives of a file with at most so many bytes.
+
+    Raises:
+        ConfigurationError: it can't be read, or is larger, which `too_large` says.
+    """
+    try:
+        raw = read_file_or_pipe(path, most + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be read: {error.strerror}") from error
+    if len(raw) > most:
+        raise ConfigurationError(f"{path} {too_large}")
+    return raw
+
+
 def read_file_or_pipe(path: Path, most: int = -1) -> bytes:
     """What a file holds now, or what a pipe held when it was read first; no more than `most` bytes, if given.
 

@@ -91,7 +91,13 @@ class PolicyChoice:
         """See `Choice.untagged`."""
         return self._after(since, self.policy.untagged_after, "it has no tag")
 
-    def orphan(self, entry: Entry, since: float | None, *, is_among_images: bool) -> Verdict:  # noqa: ARG002
+    def orphan(
+        self,
+        entry: Entry,  # noqa: ARG002 - its time says all
+        since: float | None,
+        *,
+        is_among_images: bool,
+    ) -> Verdict:
         """See `Choice.orphan`."""
         if not is_among_images and self.policy.orphans_after is not None:
             return Verdict("its subject is not there, nor any image with a tag: it may be of what lies elsewhere")
@@ -138,7 +144,13 @@ class DeleteChoice:
         """See `Choice.untagged`."""
         return self._verdict(is_meant=self._means(None, entry.digest))
 
-    def orphan(self, entry: Entry, since: float | None, *, is_among_images: bool) -> Verdict:  # noqa: ARG002
+    def orphan(
+        self,
+        entry: Entry,
+        since: float | None,
+        *,
+        is_among_images: bool,  # noqa: ARG002 - what was named goes wherever it lies
+    ) -> Verdict:
         """See `Choice.orphan`."""
         return self.untagged(entry, since)
 

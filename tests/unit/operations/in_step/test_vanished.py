@@ -23,6 +23,7 @@ from tasks.operations.work import freshness
 from tasks.ports import BlobArrival, BlobContent, RemoteManifest
 from tasks.registry_ports import Deletion
 from tests.support.engine import MemoryLines
+from tests.support.forgetting_target import ForgettingTarget
 from tests.support.memory_stores import MemoryTarget
 
 BODY = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": []}
@@ -416,20 +417,12 @@ def test_what_stands_in_for_a_tag_is_a_manifest_of_its_own_as_the_specification_
     assert len(set(pushed)) == 2
 
 
-class Forgetting(MemoryTarget):
-    """Lets a manifest go with its last tag, as a zot did until the autumn of 2024."""
+class Forgetting(ForgettingTarget):
+    """Takes no manifest unless it `takes` them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.takes = True
-
-    def delete_manifest(self, repository: str, reference: str) -> Deletion:
-        stored = self._asked(repository)
-        before = stored.tags.get(reference)
-        deleted = super().delete_manifest(repository, reference)
-        if before is not None and before not in stored.tags.values():
-            stored.manifests.pop(before)
-        return deleted
 
     def push_manifest(self, repository: str, reference: str, manifest: RemoteManifest) -> None:
         if not self.takes:
@@ -486,18 +479,10 @@ def test_what_has_gone_is_sent_again_and_told_where_the_source_does_not_say_whet
 
 
 class ForgettingMoved(Forgetting):
-    """Deletes no tag of what an index has for a part, and lets go what has lost its last tag, as a zot of 2023."""
+    """Deletes no tag of what an index has for a part, as a zot of 2023."""
 
     def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
         return Deletion.UNSUPPORTED
-
-    def push_tag(self, repository: str, tag: str, manifest: RemoteManifest, may_write: Callable[[], bool]) -> bool:
-        stored = self._asked(repository)
-        before = stored.tags.get(tag)
-        pushed = super().push_tag(repository, tag, manifest, may_write)
-        if before is not None and before not in stored.tags.values():
-            stored.manifests.pop(before, None)
-        return pushed
 
 
 def test_what_goes_where_a_stand_in_takes_its_place_is_sent_again_however_many_tags_go() -> None:

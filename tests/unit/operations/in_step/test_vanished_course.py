@@ -19,10 +19,10 @@ from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
 from tasks.ports import BlobContent, Finding, RemoteManifest
-from tasks.registry_ports import Deletion
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.engine import MemoryLines
+from tests.support.forgetting_target import ForgettingTarget
 from tests.support.layouts import LayoutBuilder
 from tests.support.memory_stores import MemoryTarget
 
@@ -394,21 +394,10 @@ def test_nothing_goes_where_no_layout_of_before_is_there(tmp_path: Path, *, only
     assert world.found == ([("gone", "to_delete"), (".", "too_many_vanished")] if only_plan else [])
 
 
-class Forgetting(MemoryTarget):
-    """Lets a manifest go with its last tag, as a zot did until the autumn of 2024."""
-
-    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
-        stored = self._asked(repository)
-        digest = stored.tags[tag]
-        deleted = super().delete_tag(repository, tag, may_delete)
-        stored.manifests.pop(digest)
-        return deleted
-
-
 @pytest.mark.parametrize("needing", ["app", "other"])
 def test_a_part_of_an_index_stays_when_its_own_tag_goes(world: World, needing: str) -> None:
     """The index may be another layout's that goes to the same repository, and that the patterns leave out."""
-    world.target = Forgetting()
+    world.target = ForgettingTarget()
     layout = LayoutBuilder(world.root / needing)
     layout.image("stays", layers=[b"stays"])
     part = layout.image(layers=[b"part"], listed=False)
