@@ -13,7 +13,7 @@ from tasks.operations.copying.noted_tags import NotedTags
 from tasks.operations.copying.other_layouts import OtherLayouts
 from tasks.operations.copying.plan_work import PlanWork
 from tasks.operations.copying.repository_preparation import new_may_be_public
-from tasks.operations.copying.tag_planner import TagPlanner, listed_tags
+from tasks.operations.copying.tag_planner import UNLISTED, TagPlanner, listed_tags
 from tasks.operations.in_step.since_last import RememberedWork, UnchangedWork, is_unchanged, settings_mark
 from tasks.operations.referrers.referrer_lists import ReferrerLists
 from tasks.operations.reports.results import Depth
@@ -24,6 +24,7 @@ from tasks.operations.verifying.verification import RepositoryVerifier, in_layou
 from tasks.operations.verifying.verify_work import VerifyWork
 from tasks.operations.work.content_proof import ContentProof
 from tasks.operations.zot.zot_work import RepeatedContent, ZotWork, read_served_layout
+from tasks.registry_ports import MADE_BY_A_PUSH
 from tasks.run_options import RunKind
 from tasks.stores.pacing import PacedContent
 from tasks.stores.zot_storage import served_prefix
@@ -110,8 +111,8 @@ class Works:
     ) -> CopyWork:
         """What copies into a repository that is prepared; if it `brings` anything, it says who may read a new one."""
         noted = NotedTags(self.ledger, repository, inventory.path, self.policy)
-        planner = self._planner(tools.target, tools.whole_source, noted)
-        told = (*new_may_be_public(inventory.path, repository, planner, tools.target.profile),) if brings else ()
+        planner = self._planner(tools.target, tools.whole_source, noted, brings=brings)
+        told = tuple(new_may_be_public(inventory.path, repository, planner, tools.target.profile))
         self.preparation.warn_once(told)
         return CopyWork(tools, inventory, noted, planner, announced=told)
 
@@ -121,7 +122,7 @@ class Works:
 
         def begin(inventory: RepositoryInventory, repository: str, units: Sequence[Unit]) -> RepositoryWork:
             noted = NotedTags(self.ledger, repository, inventory.path, self.policy)
-            planner = self._planner(target, self.source, noted)
+            planner = self._planner(target, self.source, noted, brings=bool(units))
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             told = new_may_be_public(inventory.path, repository, planner, target.profile)
             announced = (*self.preparation.announce(inventory.path, repository), *told) if units else ()
@@ -141,10 +142,15 @@ class Works:
 
         return begin
 
-    def _planner(self, target: Target, source: LayoutReader, noted: NotedTags) -> TagPlanner:
-        """What decides on the tags of a repository; `source` has the other layouts that may have brought some."""
-        state = self.preparation.state(noted.repository)
-        return TagPlanner(target, noted, OtherLayouts(source, noted), listed=listed_tags(target, noted), state=state)
+    def _planner(self, target: Target, source: LayoutReader, noted: NotedTags, *, brings: bool) -> TagPlanner:
+        """What decides on the tags of a repository; `source` has the other layouts that may have brought some.
+
+        One to which it `brings` nothing is not asked for: to whoever may push, Quay grants that by making it.
+        """
+        listed, state = UNLISTED, MADE_BY_A_PUSH
+        if brings:
+            state, listed = self.preparation.state(noted.repository), listed_tags(target, noted)
+        return TagPlanner(target, noted, OtherLayouts(source, noted), listed=listed, state=state)
 
     def _losses(self, target: Target, inventory: RepositoryInventory, repository: str) -> Losses:
         followed = inventory.referrers if self.policy.referrers else {}

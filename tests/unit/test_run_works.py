@@ -11,6 +11,7 @@ import pytest
 
 from tasks.ledger.ledger import Ledger
 from tasks.oci.digest import Digest
+from tasks.oci.errors import PermissionDeniedError
 from tasks.oci.registry_profiles import RegistryKind, profile_of
 from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.chosen_tags import plan_selection
@@ -168,6 +169,31 @@ def test_a_repository_is_made_only_for_what_is_brought(runs: Runs) -> None:
     assert begun("plan", units) == (["to_create"], [])
     assert begun("migrate", units) == ([], ["app"])
     assert begun("plan", units) == ([], ["app"])
+
+
+class Refusing(MemoryTarget):
+    """Lets nobody list a repository; and so much as a right to push to it, as Quay grants it, would make it."""
+
+    def list_tags(self, repository: str) -> frozenset[str]:
+        raise PermissionDeniedError(f"{repository} is asked for", status=403)
+
+
+class SilentKeeper(Keeper):
+    """Of a registry that says nothing of its repositories."""
+
+    def state(self, repository: str) -> RepositoryState:
+        raise PermissionDeniedError(f"{repository} is asked for", status=403)
+
+
+@pytest.mark.parametrize("kind", ["plan", "migrate"])
+def test_a_target_is_not_asked_for_a_repository_to_which_nothing_is_brought(runs: Runs, kind: str) -> None:
+    inventory, runs.target = enumerate_repository(runs.source, "app"), Refusing()
+    runs.preparation = Preparation(SilentKeeper(), NewRepositories())
+    begin = getattr(runs.works(replace(OPTIONS, since_last=False)), kind)(runs.target)
+    assert begin(inventory, "app", ()).finish() == []
+    assert runs.target.requests_made == 0
+    with pytest.raises(PermissionDeniedError, match="app is asked for"):
+        begin(inventory, "app", units_of(inventory, inventory.tags, OPTIONS.policy))
 
 
 def test_a_repository_that_a_push_makes_for_everybody_to_read_is_named_before_and_then_no_more(runs: Runs) -> None:
