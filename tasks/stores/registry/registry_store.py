@@ -26,12 +26,12 @@ from tasks.oci.media_types import ACCEPT_MANIFESTS, IMAGE_INDEX
 from tasks.oci.reference import is_tag
 from tasks.oci.registry_profiles import GENERIC, profile_of_service
 from tasks.ports import RemoteManifest
-from tasks.registry_ports import Deletion
 from tasks.stores.registry.blob_reading import BlobReading
 from tasks.stores.registry.blob_upload import BlobUpload
 from tasks.stores.registry.head_requests import HeadRequests
+from tasks.stores.registry.manifest_deletion import ManifestDeletion
 from tasks.stores.registry.push_answers import manifest_error_of
-from tasks.stores.registry.registry_answers import check_api, deletion_of, error_codes, error_of
+from tasks.stores.registry.registry_answers import check_api, error_codes, error_of
 from tasks.stores.registry.registry_lists import digests_of, is_index, read_pages, says_no_list
 from tasks.stores.registry.scopes import Scopes, repository_scope
 from tasks.stores.registry.transport.http_answers import MAX_LIST_SIZE, HttpAnswer, said_once
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.registry_profiles import RegistryProfile
     from tasks.ports import BlobArrival, BlobContent
-    from tasks.registry_ports import RepositoryKeeper
+    from tasks.registry_ports import Deletion, RepositoryKeeper
     from tasks.stores.registry.oras_provider import OrasProvider
     from tasks.stores.registry.request_retry import RequestRetry
     from tasks.stores.registry.transport.http_pool import HttpPool
@@ -77,6 +77,7 @@ class RegistryStore:
         self._upload = BlobUpload(provider, pool, retry)
         self._blobs = BlobReading(provider, retry, pool.origin, write=write)
         self._heads = HeadRequests(provider, retry, "manifests")
+        self._deletion = ManifestDeletion(provider, pool, retry)
 
     @property
     def host(self) -> str:
@@ -239,23 +240,12 @@ class RegistryStore:
         return self.resolve_manifest(repository, reference) == Digest.of(manifest.raw)
 
     def delete_manifest(self, repository: str, reference: str) -> Deletion:
-        """See `Target.delete_manifest` (distribution-spec v1.1.1 "Deleting tags", "Deleting Manifests")."""
-        return self._delete(repository, reference, lambda: True)
+        """See `Target.delete_manifest`."""
+        return self._deletion.delete(repository, reference, lambda: True)
 
     def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
         """See `Target.delete_tag`; pauses that the registry asked for are over before it is asked."""
-        return self._delete(repository, tag, may_delete)
-
-    def _delete(self, repository: str, reference: str, may_delete: Callable[[], bool]) -> Deletion:
-        path = self._provider.container(repository).manifest_path(reference)
-        scopes = (f"repository:{repository}:pull,push,delete",)
-
-        def attempt() -> Deletion:
-            if not self._pool.after_pauses(may_delete):
-                return Deletion.LEFT
-            return deletion_of(self._provider.do_request(path, "DELETE", None, None, scopes), f"DELETE {path}")
-
-        return self._retry(attempt)
+        return self._deletion.delete(repository, tag, may_delete)
 
     def _refuse_what_it_refuses(self, descriptor: Descriptor) -> None:
         """Better said here than by the registry, after gigabytes were sent."""

@@ -9,6 +9,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from tasks.oci.digest import Digest
+from tasks.oci.errors import PermissionDeniedError
+from tasks.registry_ports import Deletion
 from tasks.stores.registry.credentials import Credentials, find_credentials
 from tasks.stores.registry.registry_auth import Authorizer
 from tasks.stores.registry.registry_store import RegistryStore
@@ -157,6 +159,54 @@ def test_robots_of_harbor_and_quay_keep_their_signs(
     script.expect("GET", "/service/token", Reply(body=b'{"token": "t"}'))
     make_store(script.host, Credentials(robot, "s")).resolve_manifest("team/app", "v1")
     assert script.requests[1].headers["authorization"] == basic(robot, "s")
+
+
+def token_but_for(*undecoded: str) -> Callable[[Request], Reply]:
+    """A token server that says 400 of a scope with other actions than it knows, as Quay's does."""
+    message = b'{"errors":[{"code":"INVALID_REQUEST","message":"Unable to decode repository and actions"}]}'
+
+    def answer(request: Request) -> Reply:
+        (scope,) = request.query.get("scope", ["none"])
+        named = json.dumps({"token": f"for {scope}"}).encode()
+        return Reply(400, body=message) if scope.rpartition(":")[2] in undecoded else Reply(body=named)
+
+    return answer
+
+
+def test_quay_deletes_for_whoever_may_push_and_knows_no_scope_for_it(
+    script: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    def delete(request: Request) -> Reply:
+        granted = f"Bearer for repository:{request.path.split('/')[2]}:pull,push"
+        is_good = request.headers.get("authorization") == granted
+        return Reply(202) if is_good else bearer(f"{script.url}/token", "quay")
+
+    script.always("GET", "/token", token_but_for("pull,push,delete"))
+    for name in ("app", "lib"):
+        script.always("DELETE", f"/v2/{name}/manifests/v1", delete)
+    store = make_store(script.host, Credentials.of("team+robot", "s"))
+    for name in ("app", "app", "lib"):
+        assert store.delete_tag(name, "v1", lambda: True) is Deletion.DELETED
+    asked = [scope for each in script.asked("GET", "/token") for scope in each.query.get("scope", ())]
+    assert asked == [f"repository:{each}" for each in ("app:pull,push,delete", "app:pull,push", "lib:pull,push")]
+
+
+@pytest.mark.parametrize("answers", [401, 403, "no token"])
+def test_a_scope_for_deletions_is_asked_for_until_something_was_deleted_without(
+    script: ScriptedRegistry, make_store: MakeStore, answers: int | str
+) -> None:
+    """It may be this repository's token alone that was refused, and what else is refused is told as it is."""
+    refuses_both = answers == "no token"
+    script.always("GET", "/token", token_but_for("pull,push,delete", *(["pull,push"] if refuses_both else [])))
+    challenge = bearer(f"{script.url}/token", "quay")
+    script.expect("DELETE", "/v2/app/manifests/v1", challenge)
+    script.always("DELETE", "/v2/app/manifests/v1", challenge if answers == 401 else Reply(403))
+    store = make_store(script.host, Credentials.of("team+robot", "s"))
+    for _ in range(2):
+        with pytest.raises(PermissionDeniedError):
+            store.delete_tag("app", "v1", lambda: True)
+    asked = [scope for each in script.asked("GET", "/token") for scope in each.query.get("scope", ())]
+    assert asked.count("repository:app:pull,push,delete") == 2
 
 
 def test_a_token_server_that_calls_itself_harbors_makes_the_target_a_harbor(
