@@ -34,7 +34,7 @@ MISSING_CONTENT_CODES = frozenset(
         "ReferencedImagesNotFound",  # Amazon ECR
     }
 )
-OF_SESSION = frozenset({"", "UNKNOWN", "BLOB_UNKNOWN"})
+_OF_SESSION = frozenset({"", "UNKNOWN", "BLOB_UNKNOWN"})
 """With 404: an upload that was lost. Pulp, Artifactory and proxies say so without a code, and GitHub by the last."""
 _IMMUTABLE = re.compile(
     r"\bimmutab(?:le|ility)\b|cannot be overwritten|does not allow updating assets|"
@@ -72,9 +72,18 @@ def _read_only_error(answer: HttpAnswer, attempted: str) -> RegistryError | None
 def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
     """The exception for bytes of a blob that the registry did not take into an upload that it had opened."""
     error = error_of(answer, attempted)
-    if answer.status != HTTPStatus.NOT_FOUND or error.transient or not OF_SESSION.issuperset(error.codes):
+    if error.transient or not says_upload_lost(error):
         return error
     return _as(RegistryUnavailableError, error, " (of an upload that it had just opened)")
+
+
+def says_upload_lost(error: RegistryError) -> bool:
+    """Whether a refusal of a blob's bytes is of an upload that the registry does not know, or not as it was left.
+
+    It says 416 where it has another part of it, as where a proxy sent a request twice; distribution 2.8 says 404.
+    """
+    is_unknown = error.status == HTTPStatus.NOT_FOUND and _OF_SESSION.issuperset(error.codes)
+    return is_unknown or error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
 
 
 def manifest_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:

@@ -21,7 +21,7 @@ from tasks.oci.errors import (
     UploadBrokeOffError,
 )
 from tasks.stores.registry.chunked_upload import CHUNK_SIZES
-from tasks.stores.registry.push_answers import OF_SESSION, upload_error_of
+from tasks.stores.registry.push_answers import says_upload_lost, upload_error_of
 from tasks.stores.registry.registry_answers import may_pass
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class UploadTries:
     sent: bool = False
     too_large: bool = False
     chunks_taken: int = 0
-    times_unknown: int = 0
+    times_lost: int = 0
     _body: _Body | None = None
     _breaks: list[_Body] = field(default_factory=list)
 
@@ -113,13 +113,13 @@ class UploadTries:
                 self._breaks.append(self._body)
 
     def error_of(self, answer: HttpAnswer, attempted: str) -> RegistryError:
-        """The exception for bytes that were not taken; an upload that is unknown each time was never lost."""
+        """The exception for bytes that were not taken; an upload that is lost each time never was."""
         error = upload_error_of(answer, attempted)
-        is_unknown = error.status == HTTPStatus.NOT_FOUND and OF_SESSION.issuperset(error.codes)
-        self.times_unknown += is_unknown
-        if not is_unknown or self.times_unknown <= _OFTEN:
+        is_lost = says_upload_lost(error)
+        self.times_lost += is_lost
+        if not is_lost or self.times_lost <= _OFTEN:
             return error
-        return RegistryError(f"{error}, {self.times_unknown} times", status=error.status, codes=error.codes)
+        return RegistryError(f"{error}, {self.times_lost} times", status=error.status, codes=error.codes)
 
     def _is_within_body(self) -> bool:
         return self._body is not None and self._body.gone < self._body.length

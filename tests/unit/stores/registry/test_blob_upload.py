@@ -118,6 +118,31 @@ def test_an_upload_that_is_unknown_each_time_was_not_lost_and_is_not_sent_six_ti
     assert len(script.asked("PUT", SESSION)) == 3
 
 
+OUT_OF_ORDER = {
+    "distribution 3": b'{"errors":[{"code":"RANGE_INVALID","message":"invalid content range"}]}',
+    "Amazon ECR": b'{"errors":[{"code":"BLOB_UPLOAD_INVALID","message":"First byte of the layer part is 0"}]}',
+    "nothing": b"",
+}
+
+
+@sizes
+@pytest.mark.parametrize("body", OUT_OF_ORDER.values(), ids=OUT_OF_ORDER)
+def test_an_upload_that_the_registry_has_another_part_of_is_begun_again_and_not_six_times_over(
+    script: ScriptedRegistry, make_store: MakeStore, data: bytes, body: bytes
+) -> None:
+    """By 416, where a proxy sent a request twice, say; distribution 2.8 says 404 of the same."""
+    script.always("POST", UPLOADS, ACCEPTED)
+    script.expect("PUT", SESSION, Reply(416, body=body), Reply(201))
+    script.always("HEAD", f"/v2/app/blobs/{Digest.of(data)}", Reply(404))
+    store = make_store(script.host)
+    assert store.push_blob("app", blob(data)) is BlobArrival.PUSHED
+    script.always("PUT", SESSION, Reply(416, body=body))
+    with pytest.raises(RegistryError, match=r"416 .*of an upload that it had just opened.*, 3 times") as caught:
+        store.push_blob("app", blob(data))
+    assert (type(caught.value), caught.value.transient) == (RegistryError, False)
+    assert [sent.body for sent in script.asked("PUT", SESSION)] == [data] * 5
+
+
 UNKNOWN = b'{"errors":[{"code":"BLOB_UNKNOWN"}]}'
 
 
@@ -678,6 +703,19 @@ def test_a_blob_that_is_cut_and_that_may_not_go_in_chunks_is_sent_whole_as_befor
     assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
     assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT] * 4 + [len(HUGE)]
     assert len(cut.asked("PATCH", SESSION)) <= len(CHUNK_SIZES), "chunks are tried in one attempt only"
+
+
+def test_a_blob_that_is_cut_and_of_whose_chunks_each_is_out_of_order_is_sent_whole_in_the_end(
+    cut: ScriptedRegistry, make_store: MakeStore
+) -> None:
+    """Whatever is wrong with `Content-Range` to such a registry."""
+    cut.always("PATCH", SESSION, Reply(416))
+
+    change_the_line(cut, after=2)
+    cut.always("PUT", SESSION, Reply(201))
+    assert make_store(cut.host).push_blob("app", blob(HUGE)) is BlobArrival.PUSHED
+    assert [len(sent.body) for sent in cut.asked("PUT", SESSION)] == [CUT_AT] * 2 + [len(HUGE)]
+    assert len(cut.asked("PATCH", SESSION)) == 3
 
 
 @pytest.mark.parametrize(
