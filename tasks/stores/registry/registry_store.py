@@ -127,6 +127,11 @@ class RegistryStore:
         except (RegistryUnavailableError, TransferStalledError) as error:
             logger.warning("each tag of %s is asked for by itself, as they are not listed: %s", repository, error)
             return None
+        except PermissionDeniedError as refusal:
+            if self._write or refusal.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            also = "some say so of a repository that is not there yet, and that a push makes"  # Quay does
+            raise PermissionDeniedError(f"{refusal}; {also}", status=refusal.status, codes=refusal.codes) from refusal
 
     def _list_tags(self, repository: str) -> frozenset[str] | None:
         ask = partial(self._ask_for_list, repository)

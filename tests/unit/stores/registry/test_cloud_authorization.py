@@ -209,6 +209,21 @@ def test_a_scope_for_deletions_is_asked_for_until_something_was_deleted_without(
     assert asked.count("repository:app:pull,push,delete") == 2
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_what_may_not_be_read_may_not_be_there_yet_for_whoever_only_looks(
+    script: ScriptedRegistry, make_store: MakeStore, write: bool
+) -> None:
+    """Quay answers so to a robot that may make repositories, and makes one where a token for a push is asked for."""
+    for method, path in (("GET", "/v2/app/tags/list"), ("HEAD", "/v2/app/manifests/latest")):
+        script.always(method, path, bearer(f"{script.url}/token", "quay"))
+    script.always("GET", "/token", token_of_scope)
+    store = make_store(script.host, Credentials.of("team+robot", "s"), write=write)
+    with pytest.raises(PermissionDeniedError, match="refuses the credentials: 401") as caught:
+        store.list_tags("app")
+    assert ("is not there yet" in str(caught.value)) is not write
+    assert caught.value.status == 401
+
+
 def test_a_token_server_that_calls_itself_harbors_makes_the_target_a_harbor(
     script: ScriptedRegistry, make_store: MakeStore
 ) -> None:
