@@ -43,9 +43,14 @@ _IMMUTABLE = re.compile(
 )
 """How Harbor (412), Amazon ECR (400, TAG_INVALID), Google, Alibaba, Nexus (400, BLOB_UPLOAD_INVALID) and others, also
 by 403, refuse to move a tag; no status or code is common to them."""
-_READ_ONLY = re.compile(r"^The operation is unsupported\.?$|\bread[- ]only\b", re.IGNORECASE)
+_READ_ONLY = re.compile(
+    r"^The operation is unsupported\.?$|\bread[- ]only\b|^Pushes to the registry are currently disabled",
+    re.IGNORECASE,
+)
 """How distribution, as a cache, and Quay say by 405 that they take nothing; as a rule it comes without a word. Amazon
 ECR says by it what is wrong with a manifest."""
+_READ_ONLY_MODE = re.compile(r"\bin read[- ]only mode\b", re.IGNORECASE)
+"""How Harbor says so by 403; by that others say, in many words, that a login has no right to write."""
 _NO_UPLOADS = "it takes no uploads: set to be read only, as while it collects garbage, or a cache of another registry"
 
 
@@ -62,11 +67,18 @@ def opening_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:
 
 def _read_only_error(answer: HttpAnswer, attempted: str) -> RegistryError | None:
     """The exception for a registry that takes nothing at all; None where that is not what the answer says."""
-    is_405 = answer.status == HTTPStatus.METHOD_NOT_ALLOWED
-    if not is_405 or not all(_READ_ONLY.search(words) for _, words in listed_errors(answer)):
+    if not _says_read_only(answer):
         return None
     error = error_of(answer, attempted)
-    return _as(type(error), error, f" ({_NO_UPLOADS})")
+    kind = RegistryError if type(error) is PermissionDeniedError else type(error)
+    return _as(kind, error, f" ({_NO_UPLOADS})")
+
+
+def _says_read_only(answer: HttpAnswer) -> bool:
+    said = [words for _, words in listed_errors(answer)]
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return any(map(_READ_ONLY_MODE.search, said))
+    return answer.status == HTTPStatus.METHOD_NOT_ALLOWED and all(map(_READ_ONLY.search, said))
 
 
 def upload_error_of(answer: HttpAnswer, attempted: str) -> RegistryError:

@@ -335,18 +335,38 @@ UNSUPPORTED = {"code": "UNSUPPORTED", "message": "The operation is unsupported."
 READ_ONLY = {"code": "DENIED", "message": "System is currently read-only. Pulls will succeed"}
 
 
+DISABLED = {"code": "METHOD NOT ALLOWED", "message": "Pushes to the registry are currently disabled. Please contact"}
+HARBORS = {"code": "DENIED", "message": "The system is in read only mode. Any modification is prohibited."}
+
+
+def refused_by(status: int, error: dict[str, str]) -> HttpAnswer:
+    return answered(status, body=json.dumps({"errors": [error]}).encode())
+
+
 @pytest.mark.parametrize(
-    "body",
-    [b"Method not allowed\n", *(json.dumps({"errors": [each]}).encode() for each in (UNSUPPORTED, READ_ONLY))],
-    ids=["distribution, read only", "distribution, a cache", "Quay, read only"],
+    "answer",
+    [
+        pytest.param(answered(405, body=b"Method not allowed\n"), id="distribution, read only"),
+        pytest.param(refused_by(405, UNSUPPORTED), id="distribution, a cache"),
+        pytest.param(refused_by(405, READ_ONLY), id="Quay, read only"),
+        pytest.param(refused_by(405, DISABLED), id="Quay, without pushes"),
+        pytest.param(refused_by(403, HARBORS), id="Harbor, read only"),
+    ],
 )
-def test_a_registry_that_takes_no_uploads_is_said_to_be_one(body: bytes) -> None:
+def test_a_registry_that_takes_no_uploads_is_said_to_be_one(answer: HttpAnswer) -> None:
     """As the two kinds of distribution answer; a cache is easily named in place of what it is one of."""
-    answer = answered(405, body=body)
     for error in (opening_error_of(answer, "starting"), manifest_error_of(answer, "pushing")):
         assert type(error) is errors.RegistryError
         assert "it takes no uploads" in str(error)
-        assert error.status == 405
+        assert error.status == answer.status
+
+
+@pytest.mark.parametrize("words", ["", "the token is read-only", "you have read only access to this repository"])
+def test_a_right_to_read_only_is_a_right_that_is_missing(words: str) -> None:
+    answer = refused_by(403, {"code": "DENIED", "message": words})
+    for error in (opening_error_of(answer, "starting"), manifest_error_of(answer, "pushing")):
+        assert type(error) is errors.PermissionDeniedError
+        assert "uploads" not in str(error)
 
 
 def test_a_manifest_that_is_refused_by_405_for_its_form_is_refused_as_one() -> None:
