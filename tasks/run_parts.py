@@ -24,7 +24,7 @@ from tasks.endpoints import (
     source_identity,
 )
 from tasks.ledger.ledger_memory import LedgerPart
-from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError
 from tasks.operations.choosing.selection import Renames
 from tasks.operations.copying.repository_preparation import Preparation
 from tasks.operations.reports.counts import counted
@@ -83,6 +83,15 @@ class LostLock:
             self._log = log
             self._tell()
 
+    def blame(self, _: object, error: BaseException | None, __: object) -> None:
+        """At the end of a run that came to no log: say what ended it, where that was this.
+
+        Raises:
+            LockHeldError: the run is over because its lock was lost, before it had begun.
+        """
+        if self._is_lost and self._log is None and isinstance(error, InterruptedRunError):
+            raise LockHeldError(LOST) from error
+
     def _tell(self) -> None:
         if self._is_lost and self._log is not None:
             self._log.ended_by = LOST_LOCK
@@ -101,6 +110,7 @@ def hold_lock(
         with blamed_on("--state", options.state):
             lock = partial(state.lock, run_id, lost.end, options.shard)
             stack.enter_context(held_within(options.lock_timeout, lock, stop))
+        stack.push(lost.blame)
     return lost
 
 

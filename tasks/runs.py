@@ -249,7 +249,8 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
     Raises:
         ConfigurationError: an option makes no sense, the source is not there, or state or report can't be written
             or would be in it or be one file.
-        LockHeldError: another migration works on the same source and target, and goes on for longer than is waited.
+        LockHeldError: another migration works on the same source and target, and goes on for longer than is waited,
+            or has taken the lock over meanwhile.
         InterruptedRunError: the run is to end while it waits for that.
         AuthenticationError, TransportError: the target does not let us in.
     """

@@ -10,7 +10,14 @@ from flows.course.live_limits import file_reader, kept_within_limits
 from flows.course.one_heap import use_one_heap
 from flows.course.telemetry import told_by_metrics
 from tasks.oci.codes import Refused
-from tasks.oci.errors import TRANSIENT_CODES, ConflictsError, LayoutliftError, ReferrerConflictError, StateError
+from tasks.oci.errors import (
+    TRANSIENT_CODES,
+    ConflictsError,
+    InterruptedRunError,
+    LayoutliftError,
+    ReferrerConflictError,
+    StateError,
+)
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import FATAL
 from tasks.operations.work.planning import OnConflict
@@ -63,7 +70,7 @@ def drive(
     use_one_heap()
     with limits(options.limits_from) as read, watcher.open(kind, options) as run:
         if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
-            refuse_conflicts(options, watcher.stop, read)  # now that no other run of the pair is at work
+            _look_first(run, options, read, watcher.stop)  # now that no other run of the pair is at work
         with watcher.watch(run), told_by_metrics(run, told_as):
             _carry_out(run, read, work, watcher.stop)
             if publish is not None:
@@ -72,7 +79,10 @@ def drive(
 
 
 def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> None:
-    """Do a run's work within its limits, and write its report, whatever becomes of the work."""
+    """Do a run's work within its limits, and write its report, whatever becomes of the work.
+
+    What ended a run that nobody interrupted is in its log, and told when it is asked whether it is complete.
+    """
     try:
         with kept_within_limits(run, read):
             survey = run.survey()
@@ -82,9 +92,10 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
                 run.controls.hold.wait(stop)
             run.ends.settle(complete=run.tree.complete)
     except LayoutliftError as error:
-        run.log.note(Finding(".", error.code, str(error)))
         stop.set()
-        raise
+        if not _is_told(run, error):
+            run.log.note(Finding(".", error.code, str(error)))
+            raise
     except BaseException:
         stop.set()
         raise
@@ -93,9 +104,23 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
         run.write_report()
 
 
+def _is_told(run: Run, error: LayoutliftError) -> bool:
+    """Whether all that the error says is that the run is over, and its log has what ended it."""
+    return isinstance(error, InterruptedRunError) and run.log.ended_by is not None
+
+
 def work_here(run: Run, survey: Survey) -> None:
     """Do the batches in this process."""
     run.tree.execute_all(survey.batches)
+
+
+def _look_first(run: Run, options: RunOptions, read: LimitsReader | None, stop: Stop) -> None:
+    """See that there are no conflicts; a run that lost its lock meanwhile is to say so itself."""
+    try:
+        refuse_conflicts(options, stop, read)
+    except InterruptedRunError as error:
+        if not _is_told(run, error):
+            raise
 
 
 def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None) -> None:
@@ -104,6 +129,7 @@ def refuse_conflicts(options: RunOptions, stop: Stop, read: LimitsReader | None)
     Raises:
         ConflictsError: the target has other content under some of the tags, or did not say what it has.
         ConfigurationError: the limits that `read` gives can't be used.
+        InterruptedRunError: the run is to end.
     """
     policy = replace(options.policy, fail_fast=False, prove_again=False)  # the plan's stop is the run's, too
     whole = replace(options, policy=policy)
