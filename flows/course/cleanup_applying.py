@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.course.cleanup_planning import NO_LOGINS
 from tasks.cleanup_applies import CleanerOptions, open_cleaner
 from tasks.cleanup_plans import new_plan_id, open_gate, open_plan, whole_name
-from tasks.oci.errors import ConfigurationError, RefusedError
+from tasks.oci.errors import ConfigurationError, IncompleteError, LockHeldError, RefusedError
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.limits import LimitCheck
 from tasks.operations.cleanup.values import PlanKind
@@ -75,6 +75,7 @@ def apply_plan(
         ConfigurationError: it is no plan, or its source can't be changed.
         RefusedError: it goes beyond a limit or is of the future, or others may write and the source prevents no harm.
         LockHeldError: another run changes that source.
+        IncompleteError: another run took it over on the way; what it had begun by then may be done.
         InterruptedRunError: the run was told to end; what it had begun is done.
     """
     plan = check_limits(path, given.raised)
@@ -90,7 +91,7 @@ def apply_plan(
         cleaner.check_clock(header.created)
         cleaner.check_allowed(plan.repositories())
         note_run(RunNote(run, header.source, access.endpoint_url, access.request_payer))
-        with closing(cleaner.apply(plan.repositories())) as outcomes:  # also where they can't be shown
+        with _begun(), closing(cleaner.apply(plan.repositories())) as outcomes:  # also where they can't be shown
             return show(run, outcomes)
 
 
@@ -101,6 +102,7 @@ def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: 
         ConfigurationError: nothing is known of such a run.
         RefusedError: others may write meanwhile, and the source can't prevent harm.
         LockHeldError: another run changes that source.
+        IncompleteError: another run took it over on the way; what it had begun by then may be done.
     """
     note = read_note(run) if source is None else RunNote(run, source)
     access = BucketAccess(given.endpoint_url or note.endpoint_url, given.request_payer or note.request_payer)
@@ -110,4 +112,18 @@ def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: 
     with open_cleaner(options, stop) as cleaner:
         undone = cleaner.undo(run)
         note_run(RunNote(undoing, whole_name(note.source, access), access.endpoint, access.request_payer))
-        return show(undoing, undone)
+        with _begun():
+            return show(undoing, undone)
+
+
+@contextmanager
+def _begun() -> Iterator[None]:
+    """Have a lease that is lost from here on be no refusal: some of it may be done.
+
+    Raises:
+        IncompleteError: another run took it over.
+    """
+    try:
+        yield
+    except LockHeldError as lost:
+        raise IncompleteError(str(lost)) from lost

@@ -141,7 +141,7 @@ class _Course:
         try:
             apply_plan(applied, plan.path, self.stop, done.show, self.logins)
         except LockHeldError as held:
-            if is_approved or done.run:
+            if is_approved:
                 raise
             return State(type=StateType.CANCELLED, name=SKIPPED, message=told(held))
         if done.problems or not plan.is_whole:

@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from mypy_boto3_s3 import S3Client
 
 import tasks.cleanup_applies
 import tasks.cleanup_plans
+from flows.cli import main
 from flows.course.cleanup_applying import apply_plan, undo
 from flows.course.cleanup_planning import plan_cleanup
 from flows.forms.cleanup_parameters import ApplyParameters, CleanupPlanParameters, UndoParameters
-from tasks.oci.errors import InterruptedRunError
+from tasks.oci.errors import InterruptedRunError, LockHeldError
 from tasks.stop import Stop
 from tasks.stores.bucket.writable_bucket import BucketWriter
+from tasks.stores.directory.writable_directory import WritableDirectory
 from tasks.stores.source_lease import PATH, SourceLease
 from tests.support.buckets import moto_bucket
 from tests.support.layouts import LayoutBuilder
@@ -172,3 +175,29 @@ def test_an_undo_that_is_told_to_end_does_so_between_two_repositories(folder: Pa
     is_back = {name: b'"v1"' in (folder / name / "index.json").read_bytes() for name in ("a", "b")}
     assert is_back == {"a": True, "b": False}
     assert (folder / PATH).read_bytes() == RELEASED
+
+
+@pytest.mark.parametrize("command", ["apply", "undo"])
+def test_a_lease_that_is_lost_on_the_way_is_told_by_another_code_than_one_that_is_not_had(
+    folder: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script takes 3 for a source that is as it was."""
+    runs, index = list[str](), folder / "a" / "index.json"
+    plan = planned(str(folder), tmp_path)
+    if command == "undo":
+        apply_plan(ALONE, plan, Stop(), lambda run, made: bool(runs.append(run) or list(made)))
+    named = str(plan) if command == "apply" else runs[0]
+    before = index.read_bytes()
+
+    def lost_later(_: SourceLease) -> None:
+        if index.read_bytes() != before:
+            raise LockHeldError("another run took the lease")
+
+    def ended() -> int:
+        return CliRunner().invoke(main, ["cleanup", command, named, "--i-am-the-only-writer"]).exit_code
+
+    with SourceLease(WritableDirectory(folder).files, "other", str(folder), Stop()):
+        assert (ended(), index.read_bytes()) == (3, before)
+    monkeypatch.setattr(SourceLease, "check", lost_later)
+    assert ended() == 1
+    assert index.read_bytes() != before
