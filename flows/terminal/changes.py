@@ -13,7 +13,7 @@ from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.endpoints import blamed_on, open_state, source_identity
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import plan_chosen, refused_findings, said_of
+from tasks.operations.choosing.chosen_tags import listed_findings, plan_chosen
 from tasks.operations.choosing.exact_list import as_listed
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
 from tasks.operations.in_step.since_last import TagChange, is_as_noted, told_changes, vanished_layouts
@@ -122,8 +122,7 @@ def _changes_in(
     except LayoutliftError as error:
         yield Finding(path, error.code, str(error))
         return
-    yield from said_of(inventory, chosen, selection)
-    yield from refused_findings(inventory, selection)
+    yield from listed_findings(inventory, chosen, selection)
     tags = {entry.tag for entry in chosen}
     for each in told_changes(inventory, before, selection):
         is_chosen = each.tag in tags or (each.change == "vanished" and selection.matches(path, each.tag))

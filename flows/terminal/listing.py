@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from flows.terminal.finding_lines import print_findings_with_advice
 from flows.terminal.reading_source import opened_source
 from tasks.oci.errors import LayoutliftError
-from tasks.operations.choosing.chosen_tags import plan_chosen, refused_findings, said_of
+from tasks.operations.choosing.chosen_tags import listed_findings, plan_chosen
 from tasks.operations.choosing.exact_list import as_listed
 from tasks.operations.choosing.fitting_patterns import FittingPatterns
-from tasks.operations.reports.findings import NO_LAYOUTS, NONE_OF_AGE, NOTHING_CHOSEN, is_harmful, tagless
+from tasks.operations.reports.findings import NO_LAYOUTS, NONE_OF_AGE, NOTHING_CHOSEN, is_harmful
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.work.concurrency import READS_AT_ONCE, map_ahead
 from tasks.ports import Finding
@@ -69,11 +69,6 @@ def _chooses(selection: Selection, listed: _Listed) -> bool:
     return bool(listed.tags) or selection.takes_whole(inventory.path, has_tags=bool(inventory.tags))
 
 
-def _is_tagless(inventory: RepositoryInventory) -> bool:
-    takes_nothing = not inventory.tags and not inventory.refused
-    return takes_nothing and (bool(inventory.untagged) or not inventory.findings)
-
-
 def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, selection: Selection) -> list[Finding]:
     """Print everything and keep nothing of it but the findings."""
     findings: list[Finding] = []
@@ -92,7 +87,7 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
             fitting.see_chosen(each.inventory, each.tags)
             has_tags = has_tags or bool(each.tags)
             seen.append(each.inventory.path)
-            findings += _findings_in(each, selection)
+            findings += listed_findings(*each, selection)
             is_chosen = is_chosen or _chooses(selection, each)
             printer.repository(each)
     if selection.listed is not None and not is_empty:
@@ -107,15 +102,6 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
         findings += fitting.unused(findings)
     printer.end(findings)
     return findings
-
-
-def _findings_in(listed: _Listed, selection: Selection) -> Iterator[Finding]:
-    """What is to be said of a layout besides its tags."""
-    inventory, path = listed.inventory, listed.inventory.path
-    yield from said_of(inventory, listed.tags, selection)
-    yield from refused_findings(inventory, selection)
-    if _is_tagless(inventory) and selection.takes_whole(path, has_tags=False):
-        yield tagless(path, len(inventory.untagged))
 
 
 def _inventories(

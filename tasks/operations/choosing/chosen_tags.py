@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tasks.oci.reference import referrers_tag_of
 from tasks.operations.choosing.by_age import plan_of_age, undated
 from tasks.operations.choosing.newest import not_ordered, plan_newest
+from tasks.operations.reports.findings import tagless
 from tasks.operations.reports.results import TagEntry
 from tasks.ports import Finding
 
@@ -80,11 +81,24 @@ def said_of(inventory: RepositoryInventory, chosen: Sequence[TagEntry], selectio
     yield from undated(inventory, selection)
 
 
-def refused_findings(inventory: RepositoryInventory, selection: Selection) -> Iterator[Finding]:
-    """Name each entry of an index that was chosen and can't be migrated."""
+def listed_findings(
+    inventory: RepositoryInventory, chosen: Sequence[TagEntry], selection: Selection
+) -> Iterator[Finding]:
+    """What a list says of a layout besides its tags, of which these are chosen.
+
+    Runs say some of it elsewhere: which chosen entries can't be migrated, and that nothing has a tag.
+    """
+    yield from said_of(inventory, chosen, selection)
     for entry in inventory.refused:
         if selection.matches(inventory.path, entry.tag):
             yield Finding(inventory.path, entry.code, entry.message)
+    if _is_tagless(inventory) and selection.takes_whole(inventory.path, has_tags=False):
+        yield tagless(inventory.path, len(inventory.untagged))
+
+
+def _is_tagless(inventory: RepositoryInventory) -> bool:
+    takes_nothing = not inventory.tags and not inventory.refused
+    return takes_nothing and (bool(inventory.untagged) or not inventory.findings)
 
 
 def plan_selection(

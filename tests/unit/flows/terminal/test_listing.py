@@ -360,6 +360,27 @@ def test_changes_to_nothing_are_said_to_be_that(source: Path, tmp_path: Path) ->
         assert [line[0] for line in ended.stdout.splitlines()] == ["+", "+"]
 
 
+def test_changes_name_layouts_without_a_tag_as_a_list_does(source: Path, tmp_path: Path) -> None:
+    """As one whose tags a lost write took: they did not vanish on purpose."""
+    state = StateDirectory(tmp_path / "own", source_identity(str(source), BucketAccess()), TARGET)
+    ledger = state.ledger("run")
+    ledger.note_tag("app", "v1", Digest.of(b"before"), None, 0, layout="app")
+    ledger.note_layout("app", "app", "etag", "")
+    ledger.close()
+    LayoutBuilder(source / "app").write()
+    layout = LayoutBuilder(source / "tagless")
+    layout.image(layers=[b"layer"])
+    layout.write()
+    told = json.loads(listed(source, "--json").stdout)["findings"]
+    assert [(each["path"], each["code"]) for each in told] == [("app", "empty_index"), ("tagless", "no_tags")]
+    changed = json.loads(listed(source, "--changed", TARGET, "--state", tmp_path / "own", "--json").stdout)
+    assert changed["findings"] == told
+    assert [(each["repository"], each["change"]) for each in changed["changes"]] == [
+        ("app", "vanished"),
+        ("web", "new"),
+    ]
+
+
 def test_changes_say_what_they_are_changes_to(source: Path, tmp_path: Path) -> None:
     identity = source_identity(str(source), BucketAccess())
     state = StateDirectory(tmp_path / "own", identity, TARGET)
