@@ -247,6 +247,10 @@ def open_plan(path: Path) -> Iterator[PlanReader]:
         ConfigurationError: it can't be read, or is no plan, or was edited or cut short.
     """
     try:
+        if path.is_fifo():
+            raise ConfigurationError(
+                f"the plan {path} is a pipe, and what is applied is read several times: use a file"
+            )
         with path.open("rb") as file:
             _check_plan(file, path)
         with path.open("rb") as file:

@@ -502,3 +502,18 @@ def test_nothing_is_written_into_an_empty_folder_where_the_source_was_mounted(so
         assert ended.exit_code == 2
         assert "is empty, nothing was changed; is the bucket mounted there?" in ended.stderr
     assert list(source.iterdir()) == []
+
+
+def test_a_plan_that_comes_or_goes_through_a_pipe_is_no_damaged_one(source: Path, tmp_path: Path) -> None:
+    """What is applied is read several times, and a pipe has it once, or waits for more."""
+    plan, (reader, writer) = tmp_path / "plan.jsonl", os.pipe()
+    assert layoutlift("delete", source, "app:v1", "--output", plan).exit_code == 0
+    os.write(writer, plan.read_bytes())
+    applied = layoutlift("cleanup", "apply", f"/dev/fd/{reader}", ALONE)
+    deleted = layoutlift("delete", source, "app:v1", "--output", f"/dev/fd/{writer}", "--apply", ALONE)
+    os.close(reader)
+    os.close(writer)
+    for ended, end in ((applied, reader), (deleted, writer)):
+        said = f"layoutlift: the plan /dev/fd/{end} is a pipe, and what is applied is read several times: use a file"
+        assert (ended.exit_code, ended.stderr.splitlines()[-1]) == (2, said)
+    assert layoutlift("cleanup", "apply", plan, ALONE).exit_code == 0, "nothing was changed"
