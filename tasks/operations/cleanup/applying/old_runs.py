@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import DRAFTS
 from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings
-from tasks.operations.cleanup.records.journal import RUNS, TRASH, Step, list_records, read_record
+from tasks.operations.cleanup.records.journal import (
+    RUNS,
+    TRASH,
+    Step,
+    is_hidden_blob,
+    read_record,
+    records_among,
+)
 from tasks.operations.cleanup.records.marks import forget_marks, read_marks
+from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.file_ports import FileReader
+    from tasks.file_ports import FileReader, StoredFile
     from tasks.oci.digest import Digest
     from tasks.operations.cleanup.applying.apply_tools import ApplyTools
     from tasks.operations.cleanup.records.journal import RecordPlace
 
+logger = logging.getLogger(__name__)
 
 DRAFT_SECONDS = 3600.0
 """Nothing is a draft for as long as that, unless what wrote it died."""
@@ -29,60 +39,83 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
 
     A run that hid blobs is kept for the quarantine's time, and while it has anything in it. One that edited an
     index is kept for the grace time besides, and while a manifest waits that it took out: blobs follow later. In a
-    layout that somebody removed whole nothing waits, and its marks are deleted. So are drafts that were left.
+    layout that somebody removed whole nothing waits, and its marks are deleted. So are drafts that were left. A run
+    is kept, and told, in whose quarantine there is a blob for which its journal does not account: a listing that left
+    its record out would have it deleted for good.
 
     Raises:
         StateError: a journal is damaged.
         SourceError: something can't be listed, read or deleted.
     """
     files = tools.source.files
-    latest = _last_written(files)
-    now, holdings = files.now(), Holdings(files)
+    journals = list(files.list_files(RUNS))  # once: listings that differ would contradict each other
+    latest, records = _last_written(journals), records_among(journals)
+    now, holdings = files.now(), Holdings(files, records)
     in_use: set[str] = set()
     held: set[tuple[str, Digest]] = set()
     for path in holdings.repositories:
         for blob in holdings.held(path):
             in_use.add(blob.run)
             held.add((path, blob.digest))
-    edits = _edits(files)
+    edits = _edits(records)
     waiting = _Waiting(tools, held)
     for run in [run for run in latest if run not in in_use]:
         waits = tools.timing.hold + (tools.timing.grace if run in edits else 0.0)
         if now - latest[run] < waits or waiting.has_any(edits.get(run, ())):
             in_use.add(run)
-    old = tuple(sorted(latest.keys() - in_use))
-    for run in old:
-        _forget(tools, run)
+    forgotten = tuple(run for run in sorted(latest.keys() - in_use) if _forget(tools, run, records))
     if left := [draft for draft in files.list_files(DRAFTS) if now - draft.modified > DRAFT_SECONDS]:
         tools.guard()
         files.delete_files(left)
-    return old
+    return forgotten
 
 
-def _last_written(files: FileReader) -> dict[str, float]:
+def _last_written(journals: Iterable[StoredFile]) -> dict[str, float]:
     """When each run last wrote to its journal."""
     latest: dict[str, float] = {}
-    for file in files.list_files(RUNS):
+    for file in journals:
         run = file.path.removeprefix(f"{RUNS}/").partition("/")[0]
         latest[run] = max(latest.get(run, 0.0), file.modified)
     return latest
 
 
-def _forget(tools: ApplyTools, run: str) -> None:
-    """Delete a run's journal and what else is left of it."""
+def _forget(tools: ApplyTools, run: str, records: Iterable[RecordPlace]) -> bool:
+    """Delete a run's journal and what else is left of it, if it accounts for all of that; whether it does."""
     files = tools.source.files
+    left = list(files.list_files(f"{TRASH}/{run}"))
+    if places := sorted(_unaccounted(files, run, left, records)):
+        others = f" and {len(places) - 1} more" if places[1:] else ""
+        what_to_do = "put it in its place again if that is empty and needs it, else delete it by hand"
+        logger.warning(
+            "the run %s is not forgotten: its journal does not account for %s%s; %s",
+            *(run, printable(places[0]), others, what_to_do),
+        )
+        return False
     tools.guard()
     for upload in files.list_uploads(f"{TRASH}/{run}"):  # of a large blob, whose copying was cut off
         files.abort_upload(upload)
-    for folder in (f"{TRASH}/{run}", f"{RUNS}/{run}"):  # the journal last, so that a crash leaves it to find
-        tools.guard()
-        files.delete_files(list(files.list_files(folder)))
+    tools.guard()
+    files.delete_files(left)
+    tools.guard()
+    files.delete_files(list(files.list_files(f"{RUNS}/{run}")))  # last, so that a crash leaves it to find
+    return True
 
 
-def _edits(files: FileReader) -> dict[str, list[RecordPlace]]:
+def _unaccounted(
+    files: FileReader, run: str, left: Iterable[StoredFile], records: Iterable[RecordPlace]
+) -> Iterable[str]:
+    """Blobs in the quarantine of a run that holds none any more; of what came back it may have a copy."""
+    blobs = {file.path for file in left if is_hidden_blob(file.path)}
+    if not blobs:
+        return ()
+    settled = [read_record(files, place) for place in records if (place.run, place.step) == (run, Step.SETTLED)]
+    return blobs - {f"{TRASH}/{run}/{file.path}" for record in settled for file in record.files}
+
+
+def _edits(records: Iterable[RecordPlace]) -> dict[str, list[RecordPlace]]:
     """The records of edits of an index, by run; not read yet."""
     found: dict[str, list[RecordPlace]] = {}
-    for place in list_records(files):
+    for place in records:
         if place.step is Step.INDEX:
             found.setdefault(place.run, []).append(place)
     return found

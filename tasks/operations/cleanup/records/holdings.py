@@ -35,15 +35,15 @@ class HeldBlob:
 class Holdings:
     """The quarantine of a source: listed once, read repository by repository."""
 
-    def __init__(self, files: FileReader) -> None:
-        """See which repositories have something in the quarantine, by one listing.
+    def __init__(self, files: FileReader, listed: Iterable[RecordPlace] | None = None) -> None:
+        """See which repositories have something in the quarantine, by one listing, unless the records are `listed`.
 
         Raises:
             SourceError: the journals can't be listed.
         """
         self._files = files
         self._places: dict[str, list[RecordPlace]] = {}
-        for place in list_records(files):
+        for place in list_records(files) if listed is None else listed:
             if place.step in {Step.HIDE, Step.SETTLED}:
                 self._places.setdefault(place.repository, []).append(place)
 

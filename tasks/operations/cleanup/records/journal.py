@@ -97,8 +97,12 @@ def list_records(files: FileReader, run: str | None = None) -> list[RecordPlace]
     Raises:
         SourceError: they can't be listed.
     """
-    folder = RUNS if run is None else f"{RUNS}/{run}"
-    places = (RecordPlace.parse(file.path) for file in files.list_files(folder))
+    return records_among(files.list_files(RUNS if run is None else f"{RUNS}/{run}"))
+
+
+def records_among(listed: Iterable[StoredFile]) -> list[RecordPlace]:
+    """The records among files that were listed, in order; one that a listing has twice counts once."""
+    places = {RecordPlace.parse(file.path) for file in listed}
     return sorted(place for place in places if place is not None)
 
 
@@ -176,6 +180,12 @@ def blob_digest(repository: str, path: str) -> Digest | None:
     """The digest of a file below a layout's `blobs/`, None for any other file."""
     prefix = below(repository, f"{BLOBS}/")
     return Digest.or_none(path[len(prefix) :].replace("/", ":", 1)) if path.startswith(prefix) else None
+
+
+def is_hidden_blob(path: str) -> bool:
+    """Whether a path is that of a blob of any layout, as those are that a run hides."""
+    *_, folder, algorithm, encoded = ["", "", *path.split("/")]
+    return folder == BLOBS and Digest.or_none(f"{algorithm}:{encoded}") is not None
 
 
 class Journal:

@@ -1,14 +1,27 @@
 """Which journals are forgotten, and when."""
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from tasks.file_ports import DRAFTS, UnfinishedUpload
+from tasks.file_ports import DRAFTS, StoredFile, UnfinishedUpload
 from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup.applying.old_runs import DRAFT_SECONDS, forget_old_runs
-from tasks.operations.cleanup.records.journal import RUNS, TRASH
-from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, Push, World, image, keep_policy, world_of_two
+from tasks.operations.cleanup.records.journal import RUNS, TRASH, Journal, Record, Step
+from tests.support.cleanup_world import (
+    GRACE,
+    HOLD,
+    LAYOUT,
+    Push,
+    World,
+    image,
+    in_quarantine,
+    keep_policy,
+    world_of_two,
+    world_that_waited,
+)
 
 
 def with_a_tag_that_went() -> World:
@@ -157,3 +170,41 @@ def test_who_has_lost_the_lease_leaves_marks_and_drafts_where_they_are() -> None
 
 def lost() -> None:
     raise LockHeldError("another run's by now")
+
+
+@pytest.mark.parametrize("lacking", [1, 2, 3])
+def test_a_record_that_a_listing_leaves_out_has_nothing_deleted_for_good(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, lacking: int
+) -> None:
+    """As a mount does of whose folders one is said not to be there, and a store that ends a listing too early."""
+    world = world_that_waited()
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    hidden, hiding = in_quarantine(world), world.runs[-1]
+    assert hidden
+    Journal(world.files, hiding).announce(Record(Step.INDEX, LAYOUT, world.now))
+    world.now += 5 * (GRACE + HOLD)
+    tools, listed, listings = world.tools(), world.files.list_files, itertools.count(1)
+
+    def list_files(folder: str) -> Iterator[StoredFile]:
+        is_cut = folder == RUNS and next(listings) == lacking
+        return (file for file in listed(folder) if not (is_cut and file.path.endswith("-hide.json")))
+
+    monkeypatch.setattr(world.files, "list_files", list_files)
+    assert hiding not in forget_old_runs(tools)
+    assert in_quarantine(world) == hidden
+    told = [f"the run {hiding} is not forgotten: its journal does not account for {min(hidden)} and 1 more"]
+    assert [message.partition(";")[0] for message in caplog.messages] == told[: next(listings) > lacking]
+
+
+def test_a_run_whose_blobs_came_back_is_forgotten_with_the_copies_that_are_left() -> None:
+    """A bucket has them, as it can only copy what comes back."""
+    world = world_that_waited()
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    hiding, copies = world.runs[-1], in_quarantine(world)
+    assert world.undo(hiding)
+    assert in_quarantine(world) == copies
+    world.files.put(f"{TRASH}/{hiding}/.DS_Store", b"of a desktop that looked in")
+    world.now += 5 * (GRACE + HOLD)
+    assert hiding in forget_old_runs(world.tools())
+    assert in_quarantine(world) == set()
+    assert not [path for path in world.files.contents() if path.startswith(f"{TRASH}/{hiding}/")]
