@@ -9,6 +9,7 @@ import pytest
 
 from infra.real_parts import Registry
 from tasks.oci.errors import SourceReadError
+from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.directory.layout_directory import READ_ATTEMPTS, LayoutDirectory
 from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift
@@ -52,6 +53,18 @@ def test_a_mount_that_this_user_may_not_look_at_is_said_so(layoutlift: Layoutlif
             f"layoutlift: this user may not look at the source {files.mountpoint}; "
             "a mount that another user made needs -o allow_other\n"
         )
+
+
+def test_a_folder_that_is_said_not_to_be_there_for_the_moment_is_never_left_out_of_a_listing(
+    files: FaultyFiles,
+) -> None:
+    """Of what a cleanup does not see there, it would take for unneeded what is needed."""
+    whole = set(DirectoryFiles(files.mountpoint).list_files("."))
+    files.fail({"call": "getattr", "path": "/app-0", "error": errno.ENOENT, "times": 2})
+    assert set(DirectoryFiles(files.mountpoint).list_files(".")) == whole
+    files.fail({"call": "getattr", "path": "/app-0", "error": errno.ENOENT, "times": ALWAYS})
+    with pytest.raises(SourceReadError, match="app-0 is listed, and said not to be there"):
+        list(DirectoryFiles(files.mountpoint).list_files("."))
 
 
 @pytest.mark.parametrize(

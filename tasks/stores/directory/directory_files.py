@@ -10,13 +10,14 @@ import hashlib
 import os
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import FileContent, StoredFile, below
 from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceReadError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
 from tasks.stores.directory.file_errors import translated
+from tasks.stores.directory.layout_search import wait_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+_PAUSES = (0.0, 0.2, 0.4)
+"""Seconds before a folder is listed once more, as mounts say that something in it is not there: it may pass."""
 
 
 class DirectoryFiles:
@@ -41,13 +45,12 @@ class DirectoryFiles:
         while pending:
             here = pending.pop()
             try:
-                with translated(here), self._folder(here) as opened, os.scandir(opened) as entries:
-                    found = list(_statuses(entries))
+                found = self._entries(here)
             except ContentNotFoundError:
                 if here != folder:
                     raise SourceReadError(f"{here} was there a moment ago and is gone") from None
                 return
-            for name, status in found:
+            for name, status in found.items():
                 path = below(here, name)
                 if stat.S_ISDIR(status.st_mode):
                     pending.append(path)
@@ -93,6 +96,37 @@ class DirectoryFiles:
         """See `FileReader.now`: this machine's clock."""
         return time.time()
 
+    def _entries(self, folder: str) -> dict[str, os.stat_result]:
+        """What is in a folder; what goes while it is looked at costs none of the others.
+
+        Raises:
+            SourceReadError: some of it is said not to be there and goes on being listed: it did not go, and nobody
+                may take the rest for all.
+        """
+        found, missed = self._look(folder)
+        for seconds in _PAUSES:
+            if not missed:
+                break
+            wait_alone(seconds)
+            again, missed_again = self._look(folder)
+            found |= again
+            missed &= missed_again
+        if missed:
+            raise SourceReadError(f"{below(folder, min(missed))} is listed, and said not to be there")
+        return found
+
+    def _look(self, folder: str) -> tuple[dict[str, os.stat_result], set[str]]:
+        """What is in a folder, and the names of what is listed and said not to be there."""
+        found: dict[str, os.stat_result] = {}
+        missed: set[str] = set()
+        with translated(folder), self._folder(folder) as opened, os.scandir(opened) as entries:
+            for entry in entries:
+                try:
+                    found[entry.name] = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    missed.add(entry.name)
+        return found, missed
+
     @contextmanager
     def _folder(self, path: str) -> Iterator[int]:
         """A descriptor of a folder of the source.
@@ -111,13 +145,6 @@ class DirectoryFiles:
             yield descriptor
         finally:
             os.close(descriptor)
-
-
-def _statuses(entries: Iterator[os.DirEntry[str]]) -> Iterator[tuple[str, os.stat_result]]:
-    """What is in a folder; a file that went before it was looked at costs none of the others."""
-    for entry in entries:
-        with suppress(FileNotFoundError):
-            yield entry.name, entry.stat(follow_symlinks=False)
 
 
 def split(path: str) -> tuple[str, str]:

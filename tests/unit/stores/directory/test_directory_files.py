@@ -3,14 +3,16 @@
 import errno
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from infra.layout_builder import LayoutBuilder
-from tasks.oci.errors import OutsideSourceError, SourceWriteError
+from tasks.oci.errors import OutsideSourceError, SourceReadError, SourceWriteError
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying.dropping import drop_layout, remake_halves
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
@@ -20,6 +22,8 @@ from tasks.operations.cleanup.planning.repository_planning import plan_repositor
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
+from tasks.stores.directory import directory_files
+from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.writable_directory import DirectoryWriter, WritableDirectory
 from tests.support.planned_layout import keep_last
@@ -128,14 +132,30 @@ def test_a_file_that_is_written_anew_runs_as_nobody_else(tmp_path: Path) -> None
     assert (tmp_path / "index.json").stat().st_mode & 0o7777 == 0o775
 
 
-class _Gone:
-    """A file that is listed, and gone when it is looked at."""
+class _Missed:
+    """A file that is listed, and said not to be there when it is looked at."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def stat(self, *, follow_symlinks: bool) -> os.stat_result:
         raise FileNotFoundError(self.name, follow_symlinks)
+
+
+def miss(monkeypatch: pytest.MonkeyPatch, name: str, times: int) -> None:
+    """Have what each folder lists by this name be missed so many times; one that it has not is listed as often."""
+    scandir, listings = os.scandir, Counter[str]()
+
+    @contextmanager
+    def with_one_missed(descriptor: int) -> Iterator[list[object]]:
+        folder = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+        listings[folder] += 1
+        with scandir(descriptor) as entries:
+            is_missed = listings[folder] <= times
+            yield [_Missed(name)] * is_missed + [e for e in entries if e.name != name or not is_missed]
+
+    monkeypatch.setattr(os, "scandir", with_one_missed)
+    monkeypatch.setattr(directory_files, "wait_alone", lambda _: None)
 
 
 @pytest.mark.parametrize("folder", [".", "app", "app/blobs/sha256"])
@@ -146,17 +166,42 @@ def test_a_file_that_goes_during_a_listing_hides_no_other(
     (tmp_path / "app/blobs/sha256").mkdir(parents=True)
     for place in (".", "app", "app/blobs/sha256"):
         (tmp_path / place / "stays").write_bytes(b"")
-    scandir = os.scandir
-
-    @contextmanager
-    def with_one_gone(descriptor: int) -> Iterator[list[object]]:
-        with scandir(descriptor) as entries:
-            yield [_Gone("went"), *entries]
-
-    monkeypatch.setattr(os, "scandir", with_one_gone)
+    miss(monkeypatch, "went", 1)
     found = {file.path for file in DirectoryWriter(tmp_path).list_files(folder)}
     inside = "" if folder == "." else f"{folder}/"
     assert found == {p for p in ("stays", "app/stays", "app/blobs/sha256/stays") if p.startswith(inside)}
+
+
+@pytest.mark.parametrize("name", ["app", "blobs", "file"])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_what_is_listed_and_said_not_to_be_there_is_never_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, times: int
+) -> None:
+    """Some mounts say so when the store answered 503; what is below a folder would be missed in silence."""
+    (tmp_path / "app/blobs").mkdir(parents=True)
+    (tmp_path / "app/blobs/file").write_bytes(b"")
+    miss(monkeypatch, name, times)
+    files = DirectoryFiles(tmp_path)
+    if times < 4:
+        assert [file.path for file in files.list_files(".")] == ["app/blobs/file"]
+        return
+    with pytest.raises(SourceReadError, match=f"{name} is listed, and said not to be there"):
+        list(files.list_files("."))
+
+
+def test_files_that_come_and_go_all_the_time_keep_no_folder_from_being_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stays").write_bytes(b"")
+    scandir, numbers = os.scandir, count()
+
+    @contextmanager
+    def with_drafts(descriptor: int) -> Iterator[list[object]]:
+        with scandir(descriptor) as entries:
+            yield [_Missed(f"draft {next(numbers)}"), *entries]
+
+    monkeypatch.setattr(os, "scandir", with_drafts)
+    assert [file.path for file in DirectoryFiles(tmp_path).list_files(".")] == ["stays"]
 
 
 def test_what_a_bucket_keeps_as_an_old_version_is_neither_back_nor_gone_through_a_mount(tmp_path: Path) -> None:
