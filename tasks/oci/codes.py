@@ -80,6 +80,8 @@ class Problem(StrEnum):
     UNUSABLE_KEY = "unusable_key"
     LAYOUT_HIDDEN = "layout_hidden"
     TAG_COLLISION = "tag_collision"
+    TAG_OF_ATTACHED = "tag_of_attached"
+    """What is attached to an image has the name that is the image's."""
     # what was asked for
     NOTHING_CHOSEN = "nothing_chosen"
     MISSING_AT_SOURCE = "missing_at_source"

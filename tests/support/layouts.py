@@ -19,6 +19,7 @@ from infra.layout_builder import (
     LayoutBuilder,
     random_bytes,
 )
+from tasks.oci.reference import IMAGE_NAME
 from tasks.operations.choosing.noted_times import CREATED
 
 FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
@@ -38,6 +39,7 @@ __all__ = [
     "Descriptor",
     "LayoutBuilder",
     "dated_image",
+    "hauled",
     "image_of",
     "random_bytes",
 ]
@@ -56,3 +58,9 @@ def dated_image(layout: LayoutBuilder, tag: str, made: datetime) -> Descriptor:
     """Store and list an image with the time that its writer noted of it, as `oras push` does."""
     image = layout.image(layers=[tag.encode()], listed=False)
     return layout.entry({**image, "annotations": {CREATED: made.isoformat()}}, tag)
+
+
+def hauled(layout: LayoutBuilder, content: Descriptor, kind: str, name: str = "library/nginx:latest") -> Descriptor:
+    """An entry as hauler's store has it: what is attached to an image has that one's name."""
+    notes = {"kind": kind, IMAGE_NAME: f"index.docker.io/{name}"}
+    return layout.entry({**content, "annotations": notes}, name)

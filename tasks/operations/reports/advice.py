@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_TAG = "(oras tag --oci-layout LAYOUT@DIGEST TAG)"
+_NOT_WHERE_NAMES_ARE_SHARED = (
+    "Where entries of index.json share a name, oras would leave it to one of them: copy it from there instead "
+    "(oras cp --from-oci-layout LAYOUT@DIGEST TARGET/REPOSITORY:TAG)."
+)
+
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
         # the run as a whole
@@ -41,8 +47,8 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid_digest": "Correct the digest in index.json or in the manifest, or push the tag again.",
         "invalid_descriptor": "Correct the entry in index.json or in the manifest, or push the tag again.",
         "invalid_reference": "Give a repository another name with --rename, and a tag another one at the source.",
-        "digest_only": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest "
-        "with --untagged all, which some registries soon delete.",
+        "digest_only": f"Give it a tag at the source {_TAG}, or take it by digest with --untagged all, which some "
+        f"registries soon delete. {_NOT_WHERE_NAMES_ARE_SHARED}",
         "invalid_manifest": "Push the tag again; the manifest can't be read as its media type says.",
         "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version; "
         "where an index.json was lost for good, docs/cleanup.md says how recover finds what it named.",
@@ -52,13 +58,15 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "names go to a repository each with --split-by-name.",
         "several_images": "Nothing to do if one repository is meant to have them all; else take them apart with "
         "--split-by-name (registries' hosts are left out of it).",
-        "signature_without_tag": "Give it that tag (oras tag --oci-layout LAYOUT@DIGEST TAG), and its image one of "
-        "its own; nobody finds it otherwise.",
+        "tag_of_attached": f"Give the tag back to its image {_TAG}, which index.json lists without one; and let no "
+        "oras command write to a store of hauler's, as of several entries with one name it leaves it to the last.",
+        "signature_without_tag": f"Give it that tag {_TAG}, and its image one of its own; nobody finds it otherwise. "
+        f"{_NOT_WHERE_NAMES_ARE_SHARED}",
         "name_collision": "Give one of the two directories another name at the target with --rename, which comes "
         "before --flatten; with --split-by-name, migrate each of the layouts that the message names as a SOURCE of "
         "its own.",
-        "no_tags": "Give it a tag at the source (oras tag --oci-layout LAYOUT@DIGEST TAG), or take it by digest with "
-        "--untagged all, which some registries soon delete.",
+        "no_tags": f"Give it a tag at the source {_TAG}, or take it by digest with --untagged all, which some "
+        f"registries soon delete. {_NOT_WHERE_NAMES_ARE_SHARED}",
         "empty_index": "Nothing to do, if all of it was deleted on purpose; else look with layoutlift recover what a "
         "lost write has left: with --apply, it is named again.",
         "referrers_left": "Nothing to do, if nobody needs them; else take them by digest with --untagged all.",
@@ -136,7 +144,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "referrers_to_copy": "Nothing to do: the migration brings them.",
         "referrers_copied": "Nothing to do: they came to what is up to date.",
         "untagged_may_go": "Have it come by a tag: list that in place of the digest, or give it one at the source "
-        "(oras tag --oci-layout LAYOUT@DIGEST TAG); then run again.",
+        f"{_TAG}; then run again. {_NOT_WHERE_NAMES_ARE_SHARED}",
         "tag_moved": "Nothing to do, unless the tag was refused: the target follows the source.",
         "tag_vanished": "See whether that was on purpose; the target keeps it, unless --delete-vanished is given.",
         "layout_vanished": "See whether that was on purpose; the target keeps its tags, unless --delete-vanished is "

@@ -91,6 +91,7 @@ class _Sorting:
 
     def result(self, *, dated: bool) -> SortedIndex:
         self._refuse_ambiguous()
+        self._refuse_attached()
         for broken in self.broken:
             self._note_broken(broken)
         made = self.created.times() if dated else {}
@@ -138,6 +139,14 @@ class _Sorting:
             self.unnamed |= {each.digest: each for each in named}
             message = f"entries of index.json give the tag {tag} different content: {first_of(_told_apart(named))}"
             self._refuse(RefusedEntry(tag, None, None, Problem.TAG_COLLISION, message))
+
+    def _refuse_attached(self) -> None:
+        for tag, writer in self.notes.lost_tags(self.tags):
+            attached = self.tags.pop(tag)
+            self.unnamed[attached.digest] = attached
+            message = f"{attached.digest} has the tag {tag}, and is no image: {writer} attached it to one, which has "
+            message += "lost the tag to it"
+            self._refuse(RefusedEntry(tag, attached.digest, attached.media_type, Problem.TAG_OF_ATTACHED, message))
 
     def _leave_out_other_content(self) -> None:
         """Untagged entries of types that are no manifest's are no error (image-spec v1.1.1, image-index.md)."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
 from tasks.oci.digest import Digest
-from tasks.oci.reference import IMAGE_NAME, REF_NAME, referrers_tag
+from tasks.oci.reference import IMAGE_NAME, REF_NAME, is_referrers_tag, referrers_tag
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _WRITERS = {"dev.cosignproject.cosign": "cosign", "dev.hauler": "hauler"}
 _SUFFIXES = {"sigs": ".sig", "atts": ".att", "sboms": ".sbom"}
 _REFERRERS = "referrers"
 """Of these the manifest names the subject, and they need no tag."""
+_NO_ORAS = " (oras tag would take the image's own tag away: copy it there instead)"
 _SHOWN = 3
 _MOST_CHARACTERS = 200
 
@@ -92,6 +93,15 @@ class WritersNotes:
                 self._unfound[digest] = (each.writer, needed)
         return images[0]
 
+    def lost_tags(self, tags: Mapping[str, Descriptor]) -> list[tuple[str, str]]:
+        """The tags whose only content is attached to an image, but for those that cosign looks for; with the writer.
+
+        So ORAS leaves a store that it writes to: of several entries with one name it keeps that of the last alone.
+        """
+        only = {tag: tags[tag].digest for tag in self._attached if tag in tags and not is_referrers_tag(tag)}
+        found = {tag: self._attached[tag].get(digest) for tag, digest in only.items()}
+        return [(tag, attached.writer) for tag, attached in found.items() if attached is not None]
+
     def findings(self, path: str, tagged: Collection[Digest], untagged: Collection[Digest]) -> Iterator[Finding]:
         """What a layout holds that nobody would miss or wonder at before it is too late."""
         if len(self._images) > 1:
@@ -103,6 +113,7 @@ class WritersNotes:
             if digest not in named:
                 lacks = "does not have the tag under which cosign looks for it"
                 message = f"{digest}, which {writer} saved, {lacks}: {tag}"
+                message += _NO_ORAS if digest in self._unfound else ""
                 yield Finding(path, Remark.SIGNATURE_WITHOUT_TAG, message)
 
     def _saved(self, named: Collection[Digest], untagged: Collection[Digest]) -> Mapping[Digest, tuple[str, str]]:
