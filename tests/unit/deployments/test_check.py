@@ -121,5 +121,12 @@ def test_a_sharded_run_in_a_pool_has_its_parts_done_by_a_deployment_of_the_same_
         shard = names[each["parameters"]["shard_deployment"]]
         assert shard["work_pool"] == each["work_pool"]
         assert shard["entrypoint"].startswith(f"{each['entrypoint'].rpartition('.')[0]}_shard.")
-    state = sharded[f"migrate/sharded-{pool}"]["parameters"]["state"]
-    assert state.startswith("s3://"), "neither jobs nor machines share a folder"
+
+
+@pytest.mark.parametrize("pool", ["docker", "kubernetes"])
+def test_the_runs_of_a_pair_have_one_ledger_and_one_lock_in_whatever_pod_or_container_they_are(pool: str) -> None:
+    file = yaml.safe_load((DEPLOYMENTS.parent / "pools" / f"{pool}.yaml").read_text())
+    parameters = [each["parameters"].get("settings", each["parameters"]) for each in file["deployments"]]
+    (state,) = {each.get("state") for each in parameters}
+    assert str(state).startswith("s3://"), "neither jobs nor machines share a folder"
+    assert len({(each["source"], each["target"]) for each in parameters}) == 1
