@@ -459,12 +459,18 @@ RUN = "trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep
 """A flow run, as far as its worker's end matters to it."""
 
 
-def test_runs_at_work_end_in_order_before_their_worker_is_stopped() -> None:
+def end_runs_of(worker: subprocess.Popen[str]) -> None:
+    """What the unit does before its worker is told to end."""
     unit = (INFRA / "systemd" / "layoutlift-worker.service").read_text()
     (stop,) = re.findall(r"^ExecStop=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
+    environment = os.environ | {"MAINPID": str(worker.pid)}
+    subprocess.run(["sh", "-c", stop], env=environment, check=True, timeout=10)
+
+
+def test_runs_at_work_end_in_order_before_their_worker_is_stopped() -> None:
     with subprocess.Popen(["sh", "-c", f'sh -c "{RUN}" & wait'], stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout.readline() == "begun\n"
-        subprocess.run(["sh", "-c", stop], env=os.environ | {"MAINPID": str(worker.pid)}, check=False, timeout=10)
+        end_runs_of(worker)
         assert worker.stdout.read() == "in order\n"
 
 
@@ -473,6 +479,24 @@ trap 'kill -9 $! && echo killed; exit 5' TERM
 sh -c "{RUN}" &
 wait; exit 5
 """
+
+
+WORKER_WITH_MORE_TO_DO = f"""\
+trap 'kill -9 $!; exit' TERM
+sh -c "{RUN}" & wait
+sleep 60 & wait
+"""
+
+
+def test_the_stop_of_a_worker_waits_for_no_run_that_it_takes_up_meanwhile() -> None:
+    """It goes on asking for work, and what it begins then is told of no end."""
+    with subprocess.Popen(["sh", "-c", WORKER_WITH_MORE_TO_DO], stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout.readline() == "begun\n"
+        try:
+            end_runs_of(worker)
+            assert worker.stdout.readline() == "in order\n"
+        finally:
+            worker.terminate()
 
 
 def test_the_image_ends_runs_in_order_before_their_worker(tmp_path: Path) -> None:
