@@ -12,7 +12,7 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 from infra.real_parts import S3Fs, SeaweedFS, wait_until
-from tasks.file_ports import FileWriter, StoredFile
+from tasks.file_ports import OWN_FOLDER, FileWriter, StoredFile
 from tasks.oci.errors import SourceChangedError
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_client import make_client
@@ -259,6 +259,14 @@ def test_the_clock_is_that_of_the_files(trial: Trial) -> None:
     before = trial.files.now()
     written = trial.put_and_stat("app/blobs/one").modified
     assert before - 2 <= written <= trial.files.now() + 2
+
+
+def test_the_clock_is_not_written_for_each_question_and_never_goes_back(trial: Trial) -> None:
+    said = [trial.files.now()]
+    written = trial.files.stat_file(f"{OWN_FOLDER}/clock")
+    said += [trial.files.now() for _ in range(10)]
+    assert trial.files.stat_file(f"{OWN_FOLDER}/clock") == written
+    assert said == sorted(said)
 
 
 OWNER, RIGHTS = 4321, 0o664

@@ -178,5 +178,5 @@ def test_nothing_is_written_for_a_first_request_below_a_mount_that_went_just_now
         subprocess.run(["fusermount3", "-uz", str(mount.mountpoint)], check=True)
         monkeypatch.setattr(writable._process, "check_mounted", lambda *_, **__: None)
         with closing(writable._process._idle.pop()), pytest.raises(SourceUnavailableError, match="was taken away"):
-            writable.files.now()
+            writable.files.write_file("app/index.json", b"{}", None)
     assert list(mount.mountpoint.iterdir()) == []

@@ -21,6 +21,7 @@ from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, Reposito
 from tasks.stop import Stop
 from tasks.stores import source_lease
 from tasks.stores.bucket.s3_address import BucketAccess
+from tasks.stores.bucket.s3_writing import WritableS3Bucket
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder
 from tests.support.buckets import moto_bucket
@@ -30,6 +31,7 @@ from tests.support.layouts import LayoutBuilder
 TIMING = Timing(grace=0.0, hold=0.0)
 PLAN = RepositoryPlan("app", "etag", removals=(IndexEntry("v1", Descriptor("a/b", Digest.of(b""), 0)),))
 
+MARKER = '{"imageLayoutVersion":"1.0.0"}'
 SETTLED = ".layoutlift/runs/old/app/000001-settled.json"
 NOTHING = {"time": 1.0, "removed": [], "added": [], "files": [], "trash": None, "contents": [], "etag": ""}
 
@@ -193,6 +195,21 @@ def test_keys_below_our_folder_that_are_no_path_keep_no_run_from_being_forgotten
             assert list(held.apply([])) == []
         keys = {found["Key"].removeprefix("tree/") for found in client.list_objects_v2(Bucket="bucket")["Contents"]}
     assert keys == {*odd, ".layoutlift/lease", ".layoutlift/clock"}
+
+
+def test_the_clock_of_a_bucket_is_not_written_for_each_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores let a key be written once a second, and keep each of its versions where they keep any."""
+    written: list[str] = []
+    with moto_bucket("bucket", monkeypatch) as client:
+        for number in range(20):
+            for name, text in (("index.json", '{"schemaVersion":2,"manifests":[]}'), ("oci-layout", MARKER)):
+                client.put_object(Bucket="bucket", Key=f"app{number}/{name}", Body=text.encode())
+        put = WritableS3Bucket.put
+        monkeypatch.setattr(WritableS3Bucket, "put", lambda *asked: written.append(asked[1]) or put(*asked))
+        with open_cleaner(CleanerOptions("s3://bucket", BucketAccess(), TIMING, "run"), Stop()) as held:
+            done = list(held.apply(RepositoryPlan(f"app{number}", "etag") for number in range(20)))
+    assert [outcome.problems for outcome in done] == [[]] * 20
+    assert written.count(".layoutlift/clock") == 1
 
 
 def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(source: Path) -> None:

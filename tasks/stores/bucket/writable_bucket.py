@@ -16,6 +16,7 @@ from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceWri
 from tasks.stores.bucket.bucket_files import BucketFiles
 from tasks.stores.bucket.conditional_writes import NEW, honours_conditions, honours_deletions
 from tasks.stores.bucket.layout_bucket import LayoutBucket
+from tasks.stores.store_clock import StoreClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,6 +38,7 @@ class BucketWriter(BucketFiles):
         """Take the bucket and the part of it that is the source; nothing is read or changed yet."""
         super().__init__(bucket, address)
         self._bucket = bucket
+        self._clock = StoreClock(self._dated_now)
 
     @cached_property
     def is_conditional(self) -> bool:
@@ -54,7 +56,10 @@ class BucketWriter(BucketFiles):
         return self._bucket.keeps_versions()
 
     def now(self) -> float:
-        """See `FileReader.now`: the store's clock, by an object written just now."""
+        """See `FileReader.now`: the store's clock."""
+        return self._clock.now()
+
+    def _dated_now(self) -> float:
         self._bucket.put(self._key(_CLOCK), b"now")
         found = self.stat_file(_CLOCK)
         if found is None:

@@ -19,6 +19,7 @@ from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceUna
 from tasks.stores.directory.directory_files import DirectoryFiles, content_mark, split
 from tasks.stores.directory.file_errors import translate
 from tasks.stores.directory.layout_directory import LayoutDirectory
+from tasks.stores.store_clock import StoreClock
 from tasks.stores.whole_files import keep_rights
 
 if TYPE_CHECKING:
@@ -46,8 +47,16 @@ class DirectoryWriter(DirectoryFiles):
     keeps_versions = False
     _was_mount = False
 
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        """Take `root` as the source; nothing is read or changed yet."""
+        super().__init__(root)
+        self._clock = StoreClock(self._dated_now)
+
     def now(self) -> float:
-        """See `FileReader.now`: the clock of whatever serves the directory, by a file written just now."""
+        """See `FileReader.now`: the clock of whatever serves the directory."""
+        return self._clock.now()
+
+    def _dated_now(self) -> float:
         with _CLOCK_IS_SET, _writing(_CLOCK):
             folder, name = split(_CLOCK)
             with self._made_folder(folder) as opened:

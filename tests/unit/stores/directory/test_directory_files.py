@@ -88,7 +88,7 @@ def test_a_layout_is_left_alone_and_named_while_another_one_has_a_link_to_what_g
     files = DirectoryWriter(tmp_path)
 
     def plan() -> RepositoryPlan:
-        rules = BlobRules(files.now(), Timing(0.0, 0.0), 0.0, 0.0)
+        rules = BlobRules(DirectoryFiles(tmp_path).now(), Timing(0.0, 0.0), 0.0, 0.0)
         tools = PlanTools(LayoutDirectory(tmp_path), files, Holdings(files), rules, map)
         return plan_repository(tools, "neighbour", keep_last(1))
 
