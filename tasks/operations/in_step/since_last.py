@@ -107,10 +107,12 @@ def is_as_noted(path: str, index: bytes, noted: Mapping[str, str], selection: Se
     """
     now = digests_by_tag(index)
     return now is not None and all(
-        noted[tag] == digest if tag in noted else referrers_tag_of(tag, digest) is not None
-        for tag, digest in now.items()
-        if selection.matches(path, tag)
+        _is_noted(tag, digest, noted) for tag, digest in now.items() if selection.matches(path, tag)
     )
+
+
+def _is_noted(tag: str, digest: str, noted: Mapping[str, str]) -> bool:
+    return noted[tag] == digest if tag in noted else referrers_tag_of(tag, digest) is not None
 
 
 def vanished_layouts(noted: Iterable[str], found: Iterable[str], others: Iterable[Finding]) -> Iterator[Finding]:
@@ -141,14 +143,15 @@ def is_unchanged(
 
     Its index and settings alone do not tell: another layout may have written the same tags meanwhile, or a killed
     run may have brought an index that was taken back later, of which it lived to note no more than that it would.
-    Tags that are not chosen do not count: another run, which chose them, may have brought what it found.
+    A run that had lost its lock may have deleted a tag that the one after it found. Tags that are not chosen do not
+    count: another run, which chose them, may have brought what it found.
     """
     noted = ledger.layout(inventory.path)
     if noted is None or (noted.etag, noted.settings) != (inventory.etag, settings):
         return False
     written = ledger.tags_of(repository)
     now = ((e.tag or "", e.descriptor.digest) for e in inventory.tags)
-    other = {tag for tag, digest in now if written.get(tag, digest) != digest or ledger.is_coming(repository, tag)}
+    other = {tag for tag, digest in now if not _is_noted(tag, digest, written) or ledger.is_coming(repository, tag)}
     return not _followed(other, inventory, selection)
 
 

@@ -81,15 +81,27 @@ class DeletionLimits:
 class VanishedRemoval:
     """Deletes tags one by one; what becomes of each is a finding."""
 
-    def __init__(self, target: Target, ledger: Ledger, may_need: Callable[[str, Digest], bool]) -> None:
-        """`may_need` says of a repository and a digest whether the source has a use for it without the tag."""
+    def __init__(
+        self,
+        target: Target,
+        ledger: Ledger,
+        may_need: Callable[[str, Digest], bool],
+        is_believed: Callable[[], bool],
+    ) -> None:
+        """`may_need` says of a repository and a digest whether the source has a use for it without the tag.
+
+        `is_believed` says whether the source was looked at not too long ago to delete on the strength of that.
+        """
         self._target = target
         self._ledger = ledger
+        self._is_believed = is_believed
         self._kept = KeptParts(target, ledger, may_need)
         self._deletes: bool | None = None
 
     def execute(self, vanished: Iterable[VanishedTag], gone: Collection[str]) -> Iterator[Finding]:
         """Delete what is still as it was brought, and forget it, and each layout of `gone` with its last tag.
+
+        It ends where the look at the source is not believed any more; what has no finding by then is left.
 
         Raises:
             StateError: the ledger can't be written.
@@ -97,12 +109,14 @@ class VanishedRemoval:
         vanished = sorted(vanished)
         self._ask_again({each.repository for each in vanished})
         for path, tags in groupby(vanished, key=lambda each: each.path):
-            *others, last = tags
-            yield from map(self._removed, others)
-            finding = self._removed(last)
-            if path in gone and not self._ledger.brought_to(last.repository, path):
-                self._ledger.forget_layout(path)
-            yield finding
+            *_, last = of_path = list(tags)
+            for each in of_path:
+                finding = self._removed(each)
+                if finding is None:
+                    return
+                if each is last and path in gone and not self._ledger.brought_to(each.repository, path):
+                    self._ledger.forget_layout(path)
+                yield finding
 
     def _ask_again(self, repositories: Collection[str]) -> None:
         """Each layout that goes there may have again the very index of which all was at the target, or come back."""
@@ -111,15 +125,16 @@ class VanishedRemoval:
             if note is not None and note.repository in repositories:
                 self._ledger.note_layout(path, note.repository, "", "")
 
-    def _removed(self, vanished: VanishedTag) -> Finding:
+    def _removed(self, vanished: VanishedTag) -> Finding | None:
         try:
-            finding = self._remove(vanished)
+            finding = self._remove(vanished) if self._is_believed() else None
         except LayoutliftError as error:
             return Finding(vanished.path, error.code, f"{self._place(vanished)} vanished at the source: {error}")
-        self._ledger.forget_tag(vanished.repository, vanished.tag)
+        if finding is not None:
+            self._ledger.forget_tag(vanished.repository, vanished.tag)
         return finding
 
-    def _remove(self, vanished: VanishedTag) -> Finding:
+    def _remove(self, vanished: VanishedTag) -> Finding | None:
         place, as_of = self._place(vanished), now()
         present = self._target.resolve_manifest(vanished.repository, vanished.tag)
         if self._is_theirs(vanished, present):
@@ -135,7 +150,7 @@ class VanishedRemoval:
                     self._kept.take_back(vanished.repository, vanished.tag, present)
                 raise
             if not is_untagged:
-                return self._remove(vanished)
+                return self._remove(vanished) if self._is_believed() else None
             if at_risk is not None and (finding := self._keep(vanished, at_risk)) is not None:
                 return finding
         return Finding(
@@ -169,7 +184,12 @@ class VanishedRemoval:
         return not self._is_stand_in(vanished, present)
 
     def _may_go(self, vanished: VanishedTag, as_of: float) -> bool:
-        """Whether a tag that was looked at then is not of others yet: pauses of the target may lie in between."""
+        """Whether a tag that was looked at then is not of others yet: pauses of the target may lie in between.
+
+        Nor may it go where it may have come back to the source meanwhile.
+        """
+        if not self._is_believed():
+            return False
         if is_fresh(as_of):
             return True
         return not self._is_theirs(vanished, self._target.resolve_manifest(vanished.repository, vanished.tag))
@@ -188,7 +208,7 @@ class VanishedRemoval:
     def _untag(self, vanished: VanishedTag, may_go: Callable[[], bool]) -> bool:
         """Delete the tag alone; the manifest may have other tags, and may be part of an index.
 
-        False where others have pushed to it, so that it stays.
+        False where it stays: others have pushed to it, or the look at the source is not believed any more.
 
         A registry that deletes by digest only (distribution 2.8) would take all tags of the digest with it. There
         the tag is moved to a manifest made for nothing else, which is then deleted by its digest.

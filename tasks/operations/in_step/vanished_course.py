@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
@@ -10,6 +11,7 @@ from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.in_step.vanished_search import Vanished
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE
+from tasks.operations.work.freshness import now
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -26,6 +28,23 @@ OTHER_SOURCE = (
     "the source has none of the layouts that earlier runs knew: if it is another one at the same path, give each a "
     "name (--source-name); if it is the same, migrate once without --delete-vanished"
 )
+
+_BELIEVED_FOR, _TIMES = 60.0, 10
+"""A look at the source is believed for a minute, or where it takes long for so many times what it took."""
+_IDLE_LOOKS = 3
+"""After so many looks in a row that were too old by the time the target was ready, the rest is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the source was seen without, and until when that is believed."""
+
+    found: Vanished
+    until: float
+
+    def is_believed(self) -> bool:
+        """Whether a tag may go still on the strength of it: whoever lost the lock may have slept for hours."""
+        return now() < self.until
 
 
 class VanishedCourse:
@@ -105,7 +124,8 @@ class VanishedCourse:
     def settle(self, *, complete: bool) -> None:
         """Delete what was planned and is still not at the source, if everything else went well.
 
-        After each time that the run was held, the source is looked at again: others may have brought a tag back.
+        The source is looked at again after each time that the run was held, and when the last look is old: others
+        may have brought a tag back.
 
         Raises:
             StateError: the ledger can't be written.
@@ -114,24 +134,30 @@ class VanishedCourse:
             if complete:
                 self._forget(self._found)
             return
-        left, may_go_on = sorted(self._found.tags), complete
-        while left and may_go_on:
+        left, may_go_on, idle = sorted(self._found.tags), complete, 0
+        while left and may_go_on and idle < _IDLE_LOOKS:
             try:
-                found = self._search.find(self._repositories)
+                look = self._look()
             except InterruptedRunError:
                 break
             except LayoutliftError as error:
                 self._log.note(Finding(".", error.code, f"{_not_deleted(left)}: {error}"))
                 return
-            self._note_doubts(found)
-            if found.doubts:
+            self._note_doubts(look.found)
+            if look.found.doubts:
                 break
-            left, may_go_on = self._delete([each for each in left if each in found.tags], found)
+            tags = [each for each in left if each in look.found.tags]
+            left, may_go_on = self._delete(tags, look)
+            idle = idle + 1 if left == tags else 0
             if not left:
-                self._forget(found)
+                self._forget(look.found)
         if left:
-            message = f"{_not_deleted(left)}, because the run is not complete"
-            self._log.note(Finding(".", Remark.NOT_DELETED, message))
+            self._log.note(Finding(".", Remark.NOT_DELETED, f"{_not_deleted(left)}, because {_why_not(idle)}"))
+
+    def _look(self) -> _Look:
+        began = now()
+        found = self._search.find(self._repositories)
+        return _Look(found, began + max(_BELIEVED_FOR, _TIMES * (now() - began)))
 
     def _forget(self, found: Vanished) -> None:
         """Forget layouts that are gone, and whose tags went before them: no later run need ask for those."""
@@ -140,10 +166,11 @@ class VanishedCourse:
             if note is not None and not self._ledger.brought_to(note.repository, path):
                 self._ledger.forget_layout(path)
 
-    def _delete(self, tags: list[VanishedTag], found: Vanished) -> tuple[list[VanishedTag], bool]:
+    def _delete(self, tags: list[VanishedTag], look: _Look) -> tuple[list[VanishedTag], bool]:
         """Delete these as far as the run may go on; what is left, and whether it may be deleted later."""
-        removal = VanishedRemoval(self._target, self._ledger, self._search.parts(found).may_need)
-        for done, finding in enumerate(removal.execute(tags, found.layouts), 1):
+        parts, done = self._search.parts(look.found), 0
+        removal = VanishedRemoval(self._target, self._ledger, parts.may_need, look.is_believed)
+        for done, finding in enumerate(removal.execute(tags, look.found.layouts), 1):
             self._log.note(finding)
             if finding.code in RUN_WIDE:
                 return tags[done:], False
@@ -151,7 +178,13 @@ class VanishedCourse:
             is_over = self._log.reason_to_skip() is not None
             if was_held or is_over:
                 return tags[done:], not is_over
-        return [], True
+        return tags[done:], self._log.reason_to_skip() is None
+
+
+def _why_not(idle: int) -> str:
+    if idle < _IDLE_LOOKS:
+        return "the run is not complete"
+    return f"the target was not ready to delete one until the look at the source was old, {idle} times in a row"
 
 
 def _not_deleted(tags: Collection[VanishedTag], *, planned: bool = False) -> str:

@@ -363,6 +363,26 @@ def test_a_layout_is_not_unchanged_where_a_run_was_killed_that_was_about_to_move
     assert is_unchanged(here, "team", Ledger(lines), "settings", Selection()), "a later run has looked at it"
 
 
+def test_a_layout_is_not_unchanged_of_which_no_run_is_known_to_have_left_a_tag_there() -> None:
+    """Such as one that a run deleted which had lost its lock, after another one had found it there and noted that."""
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "App", v1=ONE, v2=TWO)
+    Ledger(lines).forget_tag("team", "v2")
+    here = inventory(v1=ONE, v2=TWO)
+    assert not is_unchanged(here, "team", Ledger(lines), "settings", Selection())
+    assert is_unchanged(here, "team", Ledger(lines), "settings", Selection.parse(["App:v1"]))
+
+
+def test_what_a_run_may_leave_out_makes_no_layout_another_one() -> None:
+    """An entry without a tag has no note of its own, and a list of referrers has none where the target keeps none."""
+    lines = MemoryLines()
+    noted_run(Ledger(lines), "App", v1=ONE)
+    untagged = TagEntry(None, Descriptor("application/x", TWO, 3))
+    here = inventory(v1=ONE, **{referrers_tag(ONE): TWO})
+    here = replace(here, tags=(*here.tags, untagged))
+    assert is_unchanged(here, "team", Ledger(lines), "settings", Selection())
+
+
 def test_a_tag_that_is_not_chosen_does_not_make_a_layout_another_one() -> None:
     """A run of everything brought it once; it moved at the source since, and the runs with patterns leave it."""
     lines = MemoryLines()

@@ -47,7 +47,7 @@ def brought(target: MemoryTarget, lines: MemoryLines, *tags: str) -> list[Vanish
 
 def removal(target: MemoryTarget, ledger: Ledger, *, is_needed: bool = False) -> VanishedRemoval:
     """At a source whose layouts need all manifests for something else, or none."""
-    return VanishedRemoval(target, ledger, lambda *_: is_needed)
+    return VanishedRemoval(target, ledger, lambda *_: is_needed, lambda: True)
 
 
 def remove(target: MemoryTarget, lines: MemoryLines, *vanished: VanishedTag, is_needed: bool = False) -> list[str]:
@@ -162,6 +162,24 @@ def test_a_tag_that_others_push_before_it_is_deleted_is_theirs(
     (goes,) = brought(target, lines, "v1")
     assert remove(target, lines, goes) == ["tag_kept"]
     assert target.resolve_manifest("app", "v1") == push(MemoryTarget(), "v1", "theirs")
+
+
+@pytest.mark.parametrize("deletes_tags", [True, False])
+def test_nothing_is_changed_any_more_once_the_look_at_the_source_is_too_old(*, deletes_tags: bool) -> None:
+    """It may become so in any request; what has no finding is left."""
+    answers = 0
+    while True:
+        target, lines = MemoryTarget(deletes_tags=deletes_tags), MemoryLines()
+        vanished = brought(target, lines, "a", "b")
+        believed = iter([True] * answers)
+        removal = VanishedRemoval(target, Ledger(lines), lambda *_: False, lambda: next(believed, False))  # noqa: B023
+        told = [finding.code for finding in removal.execute(vanished, gone=())]
+        assert target.list_tags("app") == {"a", "b"} - {each.tag for each in vanished[: len(told)]}
+        assert target.resolve_manifest("app", vanished[0].digest) is not None
+        if told == ["tag_deleted"] * 2:
+            break
+        answers += 1
+    assert answers == (4 if deletes_tags else 6)
 
 
 def test_a_target_that_does_not_delete_is_not_changed() -> None:
@@ -459,7 +477,7 @@ def test_the_source_is_asked_only_for_what_has_gone_with_its_tag() -> None:
     for target, times in ((MemoryTarget(), 0), (MemoryTarget(deletes_tags=False), 0), (Forgetting(), 1)):
         lines = MemoryLines()
         vanished = brought(target, lines, "a", "b")
-        findings = VanishedRemoval(target, Ledger(lines), may_need).execute(vanished, gone=())
+        findings = VanishedRemoval(target, Ledger(lines), may_need, lambda: True).execute(vanished, gone=())
         assert [finding.code for finding in findings] == ["tag_deleted"] * 2
         assert len(asked) == times
 
@@ -470,7 +488,7 @@ def test_what_has_gone_is_sent_again_and_told_where_the_source_does_not_say_whet
 
     target, lines = Forgetting(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
-    (told,) = VanishedRemoval(target, Ledger(lines), may_need).execute([goes], gone=())
+    (told,) = VanishedRemoval(target, Ledger(lines), may_need, lambda: True).execute([goes], gone=())
     assert told.code == "source_read"
     assert told.message.startswith(f"memory/app:v1 vanished at the source, and was deleted; {goes.digest} was sent ")
     assert target.resolve_manifest("app", goes.digest) == goes.digest

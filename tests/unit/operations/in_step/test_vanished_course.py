@@ -13,12 +13,14 @@ from tasks.oci.errors import TargetUnavailableError, TooManyVanishedError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.selection import Selection
+from tasks.operations.in_step import vanished_course
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
 from tasks.ports import BlobContent, Finding, RemoteManifest
+from tasks.registry_ports import Deletion
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tests.support.engine import MemoryLines
@@ -335,6 +337,95 @@ def test_a_run_that_was_held_looks_at_the_source_again_before_it_deletes_more(wo
     world.waits = [hold]
     assert world.deleted() == [("app", "tag_deleted")] * 2
     assert world.target.list_tags("app") == {"v2"}
+
+
+class SlowTarget(MemoryTarget):
+    """What happens `before` the registry lets a deletion through, and `after` each, such as that time passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: list[Callable[[], object]] = []
+        self.after: list[Callable[[], object]] = []
+
+    def delete_tag(self, repository: str, tag: str, may_delete: Callable[[], bool]) -> Deletion:
+        if self.before:
+            self.before.pop(0)()
+        deleted = super().delete_tag(repository, tag, may_delete)
+        if self.after:
+            self.after.pop(0)()
+        return deleted
+
+
+class Clock:
+    """A clock that stands still but for what is said to take time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.time = 1000.0
+        monkeypatch.setattr(vanished_course, "now", lambda: self.time)
+
+    def passes(self, seconds: float, *meanwhile: Callable[[], object]) -> Callable[[], None]:
+        def pass_by() -> None:
+            self.time += seconds
+            for act in meanwhile:
+                act()
+
+        return pass_by
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_comes_back_while_the_target_takes_its_time_stays(world: World, clock: Clock, when: str) -> None:
+    """In a pause that it wants before it deletes, or as others take long; the run was not held."""
+    world.target = target = SlowTarget()
+    world.brought("app", "v1", "v2", "v3")
+    layout = LayoutBuilder(world.root / "app")
+    layout.image("v2", layers=[b"comes back"])
+    hour = clock.passes(3600, layout.write)
+    if when == "before":
+        target.before = [lambda: None, hour]
+    else:
+        target.after = [hour]
+    assert world.deleted() == [("app", "tag_deleted")] * 2
+    assert world.target.list_tags("app") == {"v2"}
+
+
+def looks_of(world: World, takes: Callable[[], object]) -> list[int]:
+    """Count the looks at the source, each of which takes time; the first is the one before the copy."""
+    looks: list[int] = []
+
+    class Slow(LayoutDirectory):
+        def list_layouts(self) -> Iterator[str | Finding]:
+            looks.append(len(looks))
+            takes()
+            return super().list_layouts()
+
+    world.source = Slow(world.root)
+    return looks
+
+
+def test_a_source_that_takes_long_to_be_looked_at_is_not_looked_at_for_each_tag(world: World, clock: Clock) -> None:
+    world.target = target = SlowTarget()
+    world.brought("app", *(f"v{number}" for number in range(9)))
+    looks = looks_of(world, clock.passes(600))
+    target.after = [clock.passes(600) for _ in range(9)]
+    assert world.deleted() == [("app", "tag_deleted")] * 9
+    assert len(looks) == 2
+
+
+def test_a_target_that_is_never_ready_in_time_keeps_its_tags_and_that_is_said(world: World, clock: Clock) -> None:
+    """Nothing is deleted on an old look at the source, and no run goes on for ever."""
+    world.target = target = SlowTarget()
+    world.brought("app", "v1", "v2")
+    looks = looks_of(world, clock.passes(0))
+    target.before = [clock.passes(3600) for _ in range(99)]
+    assert world.deleted() == [(".", "not_deleted")]
+    assert world.log.findings[0].message.startswith("2 vanished tags were not deleted, because the target")
+    assert len(looks) == 4
+    assert world.target.list_tags("app") == {"v1", "v2"}
 
 
 def test_where_the_source_can_not_be_looked_at_again_nothing_is_deleted(world: World) -> None:
