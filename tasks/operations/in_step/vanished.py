@@ -136,15 +136,13 @@ class VanishedRemoval:
 
     def _remove(self, vanished: VanishedTag) -> Finding | None:
         place, as_of = self._place(vanished), now()
-        present = self._target.resolve_manifest(vanished.repository, vanished.tag)
-        if self._is_theirs(vanished, present):
-            message = f"{place} vanished at the source; the target has {present} by now, of others, and keeps it"
-            return Finding(vanished.path, Remark.TAG_KEPT, message)
-        if present is not None:
+        theirs = present = self._target.resolve_manifest(vanished.repository, vanished.tag)
+        if present is not None and not self._is_theirs(vanished, present):
             self._refuse_without_deletion(vanished.repository)
             at_risk = self._at_risk(vanished, present)
             try:
                 is_untagged = self._untag(vanished, partial(self._may_go, vanished, as_of))
+                theirs = self._left(vanished) if is_untagged else None
             except LayoutliftError as error:
                 if at_risk is not None and not error.transient:
                     self._kept.take_back(vanished.repository, vanished.tag, present)
@@ -153,6 +151,9 @@ class VanishedRemoval:
                 return self._remove(vanished) if self._is_believed() else None
             if at_risk is not None and (finding := self._keep(vanished, at_risk)) is not None:
                 return finding
+        if theirs is not None:
+            message = f"{place} vanished at the source; the target has {theirs} by now, of others, and keeps it"
+            return Finding(vanished.path, Remark.TAG_KEPT, message)
         return Finding(
             vanished.path, Remark.TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
         )
@@ -227,9 +228,14 @@ class VanishedRemoval:
             if self._target.delete_manifest(repository, digest) is Deletion.UNSUPPORTED:
                 left = "it stays as it was" if self._put_back(vanished) else f"it names a stand-in now ({digest})"
                 raise DeletionUnsupportedError(f"the registry deletes neither tags nor manifests; {left}")
-        if self._target.resolve_manifest(repository, tag) is not None:
-            raise DeletionUnsupportedError("the registry said that it deleted the tag, and still has it")
         return True
+
+    def _left(self, vanished: VanishedTag) -> Digest | None:
+        """What has a tag that was deleted: only what others have pushed since may have it."""
+        present = self._target.resolve_manifest(vanished.repository, vanished.tag)
+        if present is None or self._is_theirs(vanished, present):
+            return present
+        raise DeletionUnsupportedError("the registry said that it deleted the tag, and still has it")
 
     def _is_stand_in(self, vanished: VanishedTag, present: Digest) -> bool:
         manifest = self._target.fetch_manifest(vanished.repository, present)

@@ -391,6 +391,28 @@ class SaysSo(MemoryTarget):
         return Deletion.DELETED
 
 
+@pytest.mark.parametrize("deletes_tags", [True, False])
+def test_what_others_push_to_a_tag_right_after_it_was_deleted_is_theirs(*, deletes_tags: bool) -> None:
+    """It is not said that the registry does not delete, and the next run does not take theirs for ours."""
+
+    class PushedAgain(Forgetting):
+        def delete_manifest(self, repository: str, reference: str) -> Deletion:
+            if not deletes_tags and ":" not in reference:
+                return Deletion.UNSUPPORTED
+            deleted = super().delete_manifest(repository, reference)
+            if deleted is Deletion.DELETED:
+                MemoryTarget.push_manifest(self, repository, "v1", theirs)
+            return deleted
+
+    target, lines, theirs = PushedAgain(), MemoryLines(), RemoteManifest(json.dumps(BODY).encode(), IMAGE_INDEX)
+    (goes,) = brought(target, lines, "v1")
+    assert remove(target, lines, goes, is_needed=True) == ["tag_kept"]
+    assert target.resolve_manifest("app", "v1") == Digest.of(theirs.raw)
+    assert target.resolve_manifest("app", goes.digest) == goes.digest, "it went with its tag, and was needed"
+    assert not Ledger(lines).tags_of("app")
+    assert Ledger(lines).at_risk("app") == []
+
+
 def test_a_target_that_only_says_so_is_found_out() -> None:
     target, lines = SaysSo(), MemoryLines()
     (goes,) = brought(target, lines, "v1")
