@@ -141,28 +141,42 @@ def says_expired(answer: HttpAnswer) -> bool:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that `Retry-After` asks for, at most an hour; in either of its forms (RFC 9110 section 10.2.3).
 
-    Some have a moment in Unix time there, as other headers of limits do.
+    Some have a moment in Unix time there, as other headers of limits do. A moment is one of the clock that dated the
+    answer: ours may be hours away from it.
     """
     value = said_once(headers.get("Retry-After"))
     if value is None:
         return None
     try:
-        seconds = _until(float(value))
+        seconds = _until(float(value), headers)
     except ValueError:
-        try:
-            seconds = _of_gmt(parsedate_to_datetime(value)).timestamp() - time.time()
-        except (ValueError, OverflowError):
+        moment = _moment_of(value)
+        if moment is None:
             return None
+        seconds = moment - _now_of(headers)
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
-def _until(given: float) -> float:
+def _until(given: float, headers: Mapping[str, str]) -> float:
     if given <= _LONG_AGO:
         return given
     moment = given if given <= _LONG_AGO * 1000 else given / 1000
-    return moment - time.time()
+    return moment - _now_of(headers)
+
+
+def _now_of(headers: Mapping[str, str]) -> float:
+    """When an answer was made, by the clock of whoever made it; by ours where it does not say so."""
+    said = _moment_of(headers.get("Date", ""))
+    return time.time() if said is None else said
+
+
+def _moment_of(date: str) -> float | None:
+    try:
+        return _of_gmt(parsedate_to_datetime(date)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _of_gmt(date: datetime) -> datetime:

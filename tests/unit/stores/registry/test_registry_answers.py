@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from urllib.parse import quote, quote_plus
 
@@ -522,6 +523,24 @@ def test_retry_after_as_a_date_without_a_zone_is_of_gmt(
     finally:
         monkeypatch.undo()
         time.tzset()
+    assert seconds is not None
+    assert 90 < seconds <= 100
+
+
+@pytest.mark.parametrize("behind", [7200, -7200])
+@pytest.mark.parametrize("form", [lambda moment: formatdate(moment, usegmt=True), str])
+def test_a_moment_to_come_back_at_is_of_the_clock_of_whoever_names_it(
+    behind: int, form: Callable[[int], str]
+) -> None:
+    """By ours, each pause would be the longest where it is hours behind, and none where it is ahead."""
+    there = int(time.time()) + behind
+    said = {"Retry-After": form(there + 5), "Date": formatdate(there, usegmt=True)}
+    assert retry_after(said) == 5
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"])
+def test_an_answer_without_a_date_that_can_be_read_is_of_now(date: str) -> None:
+    seconds = retry_after({"Retry-After": formatdate(time.time() + 100, usegmt=True), "Date": date})
     assert seconds is not None
     assert 90 < seconds <= 100
 
