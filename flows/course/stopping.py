@@ -38,25 +38,28 @@ _request: ContextVar[Callable[[int, FrameType | None], None] | None] = ContextVa
 
 @contextmanager
 def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM end the run in order, within `patience` seconds; a second one ends it at once.
+    """Have Ctrl-C and SIGTERM end the run in order, within `patience` seconds; the same once more ends it at once.
 
-    So does a terminal that is closed, unless that is to be ignored (`nohup`), as is Ctrl-C in a script's job with &.
+    After one of them the other, as from a CI service that will wait no longer, has the run end without waiting for
+    its work, but with its report. So does a terminal that is closed, unless that is to be ignored (`nohup`), as is
+    Ctrl-C in a script's job with &.
     """
-    ended = threading.Event()
-    asked: list[float] = []
+    ended, hurried = threading.Event(), threading.Event()
+    asked: dict[int, float] = {}
 
     def request(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal module's form
-        asked.append(time.monotonic())
-        if console.interrupted or asked[1:]:
+        now, is_again, is_first = time.monotonic(), number in asked, not (asked or console.interrupted)
+        asked.setdefault(number, now)
+        if not is_first:
             is_same = number == signal.SIGHUP  # a shell hands on what the terminal's end has said already
-            if not is_same and asked[-1] - asked[0] > SAME_REQUEST_SECONDS:
-                die()
+            if not is_same and now - min(asked.values()) > SAME_REQUEST_SECONDS:
+                _stop_waiting(hurried, is_again=is_again)
             return
         if number == signal.SIGHUP:
             _leave_lost_output()
         console.interrupt()
         threading.Thread(
-            target=_last_resort, args=(console, ended, patience), name="last resort", daemon=True
+            target=_last_resort, args=(console, ended, hurried, patience), name="last resort", daemon=True
         ).start()
         with suppress(OSError):  # nobody may be left to read it; and a handler must not touch buffered files
             os.write(2, b"stopping; once more to stop at once\n")
@@ -74,6 +77,7 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
         _request.reset(token)
         for number, handler in before.items():
             signal.signal(number, handler)
+        hurried.set()  # there is nothing to wait for any more
         if console.interrupted:
             _leave_lost_output()
 
@@ -140,12 +144,21 @@ def ending_waits(check: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _last_resort(console: Console, ended: threading.Event, patience: float) -> None:
-    """Write the report as it stands and end the process, unless the run ends by itself in time.
+def _stop_waiting(hurried: threading.Event, *, is_again: bool) -> None:
+    """End for who has asked twice for the same; save what there is for who asks in another way."""
+    if is_again:
+        die()
+    else:
+        hurried.set()
+
+
+def _last_resort(console: Console, ended: threading.Event, hurried: threading.Event, patience: float) -> None:
+    """Write the report as it stands and end the process, unless the run ends by itself in time, or before the hurry.
 
     A report of very many tags takes longer than all else that a run still has to do, and is waited for.
     """
-    run = None if ended.wait(patience) else console.latest_run
+    hurried.wait(patience)
+    run = None if ended.is_set() else console.latest_run
     more = 0.0 if run is None else run.totals.tags / REPORTED_A_SECOND
     if ended.wait(more if run is not None and run.is_ending else 0.0):
         return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from prefect.exceptions import TerminationSignal
@@ -128,6 +128,22 @@ def test_a_signal_that_comes_twice_at_once_still_ends_a_run_in_order(
     assert len(died) == deaths
 
 
+@pytest.mark.parametrize("is_impatient", [False, True], ids=["for a machine", "for a person"])
+def test_a_signal_of_another_kind_has_a_run_saved_at_once_and_is_no_second_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, *, is_impatient: bool
+) -> None:
+    """A CI service that cancels a job sends Ctrl-C, SIGTERM 7.5 s later, and kills what is there 2.5 s after that."""
+    done, over, clock = list[str](), threading.Event(), iter([100.0, 107.5, 107.6])
+    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(stopping, "_do_at_once", lambda _, acts, __: done.extend(act.__name__ for act in acts))
+    monkeypatch.setattr(stopping, "die", lambda: (done.append("die"), over.set()))
+    with stopped_by_signals(Console(), patience=30.0):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT if is_impatient else signal.SIGTERM)
+        assert over.wait(10)
+    assert done == (["die"] if is_impatient else ["_tell_of_it", "_write_ledger", "_write_report", "die"])
+
+
 def test_a_signal_ends_a_run_whose_messages_nobody_reads_any_more() -> None:
     """As in `layoutlift migrate … 2>&1 | head`."""
     console, (reader, writer), kept = Console(), os.pipe(), os.dup(2)
@@ -177,10 +193,13 @@ def test_lost_output_neither_keeps_a_stopped_run_nor_hides_that_it_was_stopped(
 
 
 class NeverEnds:
-    """The end of a run that does not come; keeps for how long it was waited for."""
+    """The end of a run, or a hurry, that does not come; keeps for how long it was waited for."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+
+    def is_set(self) -> bool:
+        return False
 
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
@@ -191,14 +210,15 @@ class NeverEnds:
 def test_a_report_of_very_many_tags_is_waited_for_and_work_that_does_not_let_go_is_not(
     monkeypatch: pytest.MonkeyPatch, *, is_ending: bool, waits: list[float]
 ) -> None:
-    ended, reports = NeverEnds(), []
+    never: Any = NeverEnds()
+    reports: list[object] = []
     monkeypatch.setattr(stopping, "die", lambda: None)
     monkeypatch.setattr(stopping, "_write_ledger", lambda _: None)
     monkeypatch.setattr(stopping, "_write_report", reports.append)
     totals = SimpleNamespace(tags=600_000)
     console: Any = SimpleNamespace(latest_run=SimpleNamespace(is_ending=is_ending, totals=totals))
-    stopping._last_resort(console, cast("Any", ended), 8.0)
-    assert ended.waits == waits
+    stopping._last_resort(console, never, never, 8.0)
+    assert never.waits == waits
     assert reports == [console]
 
 
@@ -213,7 +233,8 @@ def last_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
 
 def end_without_waiting(run: Run) -> None:
     console: Any = SimpleNamespace(latest_run=run)
-    stopping._last_resort(console, cast("Any", NeverEnds()), 0.0)
+    never: Any = NeverEnds()
+    stopping._last_resort(console, never, never, 0.0)
 
 
 def brought(run: Run) -> set[str]:
