@@ -8,8 +8,11 @@ set -eu
 # the plan fails. So it does where SOURCE_DIRECTORY is another path each time, unless --source-name NAME is given.
 : "${LAYOUTLIFT_STATE:?name a folder that stays, or s3://bucket/prefix}"
 
-# Says first what would be refused, and fails here, before anything is written, if there is such a thing.
-layoutlift plan "$SOURCE_DIRECTORY" "$REGISTRY" --username "$REGISTRY_USER" --password-stdin "$@" <<EOF
+# Says first what would be refused, and fails here, before anything is written, if there is such a thing. A file of
+# metrics would have those of the plan in place of the migration's, so that only that is told of one, by its variable:
+# let "$@" not have --metrics.
+env -u LAYOUTLIFT_METRICS -u LAYOUTLIFT_REPORT \
+  layoutlift plan "$SOURCE_DIRECTORY" "$REGISTRY" --username "$REGISTRY_USER" --password-stdin "$@" <<EOF
 $REGISTRY_PASSWORD
 EOF
 

@@ -88,18 +88,29 @@ def test_reports_of_the_script_are_kept_for_90_days_and_nothing_else_goes(tmp_pa
     assert run(ended="0") == set(others)
 
 
-def test_the_step_for_ci_has_all_commands_keep_their_ledger_where_it_was_told(tmp_path: Path) -> None:
-    """On a machine that is new each time, a tag that an earlier run brought and that has moved would be refused."""
-    (tmp_path / "layoutlift").write_text('#!/bin/sh\necho "$1 ${LAYOUTLIFT_STATE-}"\n')
+def step_for_ci(tmp_path: Path, layoutlift: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The step with `layoutlift` in place of ours."""
+    (tmp_path / "layoutlift").write_text(f"#!/bin/sh\n{layoutlift}\n")
     (tmp_path / "layoutlift").chmod(0o755)
     given = {"SOURCE_DIRECTORY": "/s", "REGISTRY": "r", "REGISTRY_USER": "u", "REGISTRY_PASSWORD": "p"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **given, **more}
+    return subprocess.run(
+        ["sh", EXAMPLES / "ci-step.sh"], env=environment, capture_output=True, text=True, check=False
+    )
 
-    def run(**more: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **given, **more}
-        return subprocess.run(
-            ["sh", EXAMPLES / "ci-step.sh"], env=environment, capture_output=True, text=True, check=False
-        )
 
-    without = run()
+def test_the_step_for_ci_has_all_commands_keep_their_ledger_where_it_was_told(tmp_path: Path) -> None:
+    """On a machine that is new each time, a tag that an earlier run brought and that has moved would be refused."""
+    said = 'echo "$1 ${LAYOUTLIFT_STATE-}"'
+    without = step_for_ci(tmp_path, said)
     assert (without.returncode != 0, without.stdout, "LAYOUTLIFT_STATE" in without.stderr) == (True, "", True)
-    assert run(LAYOUTLIFT_STATE="s3://state").stdout.splitlines() == ["plan s3://state", "migrate s3://state"]
+    told = step_for_ci(tmp_path, said, LAYOUTLIFT_STATE="s3://state").stdout
+    assert told.splitlines() == ["plan s3://state", "migrate s3://state"]
+
+
+def test_the_plan_of_the_step_for_ci_leaves_the_files_of_the_migration_alone(tmp_path: Path) -> None:
+    """In its metrics stands when a migration ended well last, which an alert is about."""
+    said = 'echo "$1 ${LAYOUTLIFT_METRICS-} ${LAYOUTLIFT_REPORT-}"'
+    files = {"LAYOUTLIFT_METRICS": "lift.prom", "LAYOUTLIFT_REPORT": "lift.json"}
+    told = step_for_ci(tmp_path, said, LAYOUTLIFT_STATE="s3://state", **files).stdout
+    assert told.splitlines() == ["plan  ", "migrate lift.prom lift.json"]
