@@ -16,8 +16,9 @@ env -u LAYOUTLIFT_METRICS -u LAYOUTLIFT_REPORT \
 $REGISTRY_PASSWORD
 EOF
 
-# The password goes through standard input, so that it is in no command line.
-layoutlift migrate "$SOURCE_DIRECTORY" "$REGISTRY" --standalone --depth blobs --report report.json \
+# The password goes through standard input, so that it is in no command line. With exec, the command itself is told
+# when the job is cancelled, and writes its report; a step that calls this script does so with exec, too.
+exec layoutlift migrate "$SOURCE_DIRECTORY" "$REGISTRY" --standalone --depth blobs --report report.json \
   --username "$REGISTRY_USER" --password-stdin "$@" <<EOF
 $REGISTRY_PASSWORD
 EOF

@@ -114,3 +114,10 @@ def test_the_plan_of_the_step_for_ci_leaves_the_files_of_the_migration_alone(tmp
     files = {"LAYOUTLIFT_METRICS": "lift.prom", "LAYOUTLIFT_REPORT": "lift.json"}
     told = step_for_ci(tmp_path, said, LAYOUTLIFT_STATE="s3://state", **files).stdout
     assert told.splitlines() == ["plan  ", "migrate lift.prom lift.json"]
+
+
+def test_the_migration_of_the_step_for_ci_is_the_process_that_a_cancelled_job_tells_to_end(tmp_path: Path) -> None:
+    """A shell that waits for a command does not pass on what it is sent."""
+    process_of = step_for_ci(tmp_path, 'echo "$1 $$ $PPID"', LAYOUTLIFT_STATE="s3://state").stdout.split()
+    assert process_of[::3] == ["plan", "migrate"]
+    assert process_of[2] == process_of[4], "the shell of the plan became the migration"
