@@ -11,11 +11,16 @@ from click.testing import CliRunner
 
 from flows.cli import main
 from flows.files.policy_example import EXAMPLE
-from infra.real_parts import Registry
+from infra.real_parts import Registry, find_tool
+from tasks.oci.digest import Digest
 from tasks.operations.benchmark.data_files import _READERS
-from tests.support.layouts import LayoutBuilder
+from tasks.operations.reports.report_rows import tag_row
+from tasks.operations.reports.results import Depth, Outcome, TagResult
+from tests.support.layouts import OCI_INDEX, LayoutBuilder
+from tests.support.real_parts import Cli, skipped_where_unavailable
 
-PAGE = (Path(__file__).parents[2] / "docs" / "machine-output.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "machine-output.md").read_text()
 NAMED = frozenset(re.findall(r"`(\w+)`", PAGE))
 
 
@@ -65,6 +70,30 @@ def test_every_field_of_a_report_is_named(source: Path, docker_registry: Registr
         assert all(report[part] for part in parts), "a part without a row proves nothing"
     changes = document("ls", source, "--changed", target[0])
     assert unnamed(changes, ("changes", "findings")) == set()
+
+
+@pytest.mark.parametrize(
+    ("page", "chooses"), [("machine-output", "every tag that arrived"), ("migrating", "What went to a wrong place")]
+)
+def test_each_reference_that_a_line_for_jq_prints_is_one(
+    source: Path, docker_registry: Registry, page: str, chooses: str
+) -> None:
+    """As other programs take them: there is more in a report than tags."""
+    layout, place = LayoutBuilder(source / "untagged"), f"{docker_registry.host}/references-{page}"
+    layout.image(layers=[b"by digest"])
+    layout.write()
+    report = document("migrate", source, place, "--plain-http", "--standalone", "--untagged", "all")
+    listed = (f"sha256-{'0' * 64}", Digest.of(b"list"), OCI_INDEX)
+    report["tags"].append(tag_row(TagResult("app", *listed, None, Outcome.COPIED, Depth.MANIFEST)))
+    (source.parent / "report.json").write_text(json.dumps(report))
+    text = (DOCS / f"{page}.md").read_text().partition(chooses)[2]
+    (line,) = re.findall(r"jq -r '([^']*)' report\.json", text.partition("# repositories")[0])
+    with skipped_where_unavailable():
+        jq = Cli(find_tool("jq"))
+    printed = jq("-r", line, source.parent / "report.json").splitlines()
+    assert len(printed) == 2
+    assert any("@" in each and ":v1" not in each for each in printed)
+    assert all(re.fullmatch(rf"{place}/\w+(:v1)?(@sha256:[0-9a-f]{{64}})?", each) for each in printed), printed
 
 
 def test_every_field_of_a_list_is_named(source: Path) -> None:
