@@ -21,7 +21,8 @@ from flows.commands.options import standalone_option, with_parameters
 from flows.commands.other_tools import COMMANDS
 from flows.commands.running import checked, exit_code, logs_in, run_to_end
 from flows.course.one_heap import use_one_heap
-from flows.exit_codes import INCOMPLETE, INTERRUPTED
+from flows.course.stopping import leave_lost_output
+from flows.exit_codes import INCOMPLETE, INTERRUPTED, UNREAD
 from flows.forms.list_parameters import ListParameters
 from flows.forms.parameters import CheckParameters, MigrateParameters
 from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyParameters
@@ -107,18 +108,18 @@ class _Commands(HeadedGroup):
         return super().resolve_command(ctx, args)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with _interrupted_quietly():  # --help loads all commands, and is answered here
+        with _ended_quietly():  # --help loads all commands, and is answered here
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         use_one_heap()
-        try:
-            with _interrupted_quietly():
+        with _ended_quietly():
+            try:
                 warn_of_unknown(self, self.commands)
                 return super().invoke(ctx)
-        except LayoutliftError as error:
-            tell(error)
-            raise SystemExit(exit_code(error)) from None
+            except LayoutliftError as error:
+                tell(error)
+                raise SystemExit(exit_code(error)) from None
 
 
 def _lack(error: RuntimeError | MemoryError) -> str:
@@ -130,12 +131,15 @@ def _lack(error: RuntimeError | MemoryError) -> str:
 
 
 @contextmanager
-def _interrupted_quietly() -> Iterator[None]:
-    """Have Ctrl-C end the process; click would say "Aborted!" and end with 1."""
+def _ended_quietly() -> Iterator[None]:
+    """Have Ctrl-C end the process, or that nobody reads what it prints; click would end with 1 and say "Aborted!"."""
     try:
         yield
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        leave_lost_output()
+        raise SystemExit(UNREAD) from None
 
 
 def _show_any_text() -> None:

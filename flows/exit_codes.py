@@ -3,3 +3,5 @@
 COMPLETE, INCOMPLETE, WRONG_USAGE, REFUSED = 0, 1, 2, 3
 INTERRUPTED = 130
 """What Ctrl-C or SIGTERM has ended."""
+UNREAD = 141
+"""What ends a program that prints to one that reads no more, as shells tell it."""

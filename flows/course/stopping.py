@@ -56,7 +56,7 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
                 _stop_waiting(hurried, is_again=is_again)
             return
         if number == signal.SIGHUP:
-            _leave_lost_output()
+            leave_lost_output()
         console.interrupt()
         threading.Thread(
             target=_last_resort, args=(console, ended, hurried, patience), name="last resort", daemon=True
@@ -79,7 +79,7 @@ def stopped_by_signals(console: Console, patience: float = LAST_RESORT_SECONDS) 
             signal.signal(number, handler)
         hurried.set()  # there is nothing to wait for any more
         if console.interrupted:
-            _leave_lost_output()
+            leave_lost_output()
 
 
 def _ending() -> list[signal.Signals]:
@@ -88,7 +88,7 @@ def _ending() -> list[signal.Signals]:
     return [signal.SIGTERM, *(each for each in of_terminal if signal.getsignal(each) is not signal.SIG_IGN)]
 
 
-def _leave_lost_output() -> None:
+def leave_lost_output() -> None:
     """Have output go nowhere that would go to a terminal that is gone, or to a program that has ended.
 
     Ctrl-C ends the `tee` of a pipeline before us; each write would be an error, and hide how the run ended.
@@ -178,7 +178,7 @@ def _do_at_once(console: Console, acts: Iterable[Callable[[Console], None]], sec
 
 
 def _tell_of_it(_: Console) -> None:
-    _leave_lost_output()
+    leave_lost_output()
     click.echo("layoutlift: something does not let go of the run; it is ended without waiting for it", err=True)
 
 

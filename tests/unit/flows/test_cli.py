@@ -250,6 +250,25 @@ def test_standard_output_that_is_closed_is_no_fault(options: tuple[str, ...], tm
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("arguments", [("ls", "{}"), ("check", "{}"), ("check", "s3://"), ("migrate", "--help")])
+def test_output_that_nobody_reads_ends_a_command_as_it_ends_others(
+    arguments: tuple[str, str], tmp_path: Path
+) -> None:
+    """As in `layoutlift … 2>&1 | head -1`: not all was read, which is no sign that something is wrong."""
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    layout.image("v1", layers=[b"layer"])
+    layout.write()
+    given = (each.format(tmp_path / "source") for each in arguments)
+    program = [sys.executable, "-c", "from flows.cli import main; main()", *given]
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")}
+    reader, writer = os.pipe()
+    os.close(reader)
+    error = subprocess.PIPE if arguments[-1] != "s3://" else writer
+    ended = subprocess.run(program, stdout=writer, stderr=error, check=False, env=environment)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr or b"") == (141, b"")
+
+
 def test_standard_error_that_is_closed_is_no_fault(tmp_path: Path) -> None:
     """Its descriptor would else go to the next file that is opened, as to the ledger."""
     layout = LayoutBuilder(tmp_path / "app")

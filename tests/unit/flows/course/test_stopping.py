@@ -271,7 +271,7 @@ def test_a_run_of_which_nothing_lets_go_ends_within_ten_seconds(
     """That is said in docs/faults.md."""
     began = time.monotonic()
     with (
-        blocking(monkeypatch, stopping, "_leave_lost_output"),
+        blocking(monkeypatch, stopping, "leave_lost_output"),
         blocking(monkeypatch, last_run.ledger, "flush"),
         blocking(monkeypatch, last_run, "write_report"),
     ):
