@@ -193,6 +193,23 @@ def _opened(options: CleanerOptions, stop: Stop, gate: Gate | None, stack: ExitS
     )
 
 
+def check_store(source: str, access: BucketAccess) -> None:
+    """Pass where a bucket that is known without an endpoint is asked for at Amazon's store, which it then is of.
+
+    Raises:
+        ConfigurationError: the environment or the profile leads to another store, whose bucket is another one.
+    """
+    if not is_bucket(source) or access.endpoint_url is not None:
+        return
+    from tasks.stores.bucket.s3_client import other_store  # noqa: PLC0415 - directories don't wait for the SDK
+
+    if (other := other_store(access)) is not None:
+        raise ConfigurationError(
+            f"{source} was looked at in Amazon's store, and AWS_ENDPOINT_URL or the profile leads to {other}, "
+            "where it is another bucket; nothing was changed"
+        )
+
+
 @contextmanager
 def open_writable(source: str, access: BucketAccess) -> Iterator[WritableSource]:
     """A source, to be changed; a run that is told to end does so between changes, with what it has begun.

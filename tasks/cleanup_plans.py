@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from tasks.endpoints import (
     TargetOptions,
     close_source,
+    endpoint_of,
     let_in,
     open_target,
     open_whole,
@@ -185,7 +186,11 @@ def new_plan_id() -> str:
 def make_header(
     options: CleanupOptions, kind: PlanKind, policy: Policy, now: float, *, digest: Digest | None = None
 ) -> PlanHeader:
-    """The header of a plan by a policy, whose file may have a digest."""
+    """The header of a plan by a policy, whose file may have a digest.
+
+    Raises:
+        ConfigurationError: the settings for S3 can't be used.
+    """
     return PlanHeader(
         plan=new_plan_id(),
         kind=kind,
@@ -195,7 +200,7 @@ def make_header(
         timing=policy.timing,
         policy=digest,
         gate=None if options.gate is None else options.gate.target,
-        endpoint_url=options.access.endpoint,
+        endpoint_url=endpoint_of(options.source, options.access),
         request_payer=options.access.request_payer,
     )
 

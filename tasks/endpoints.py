@@ -161,10 +161,21 @@ def source_identity(source: str, access: BucketAccess, *, name: str | None = Non
         return f"{name}{split}"
     if not is_bucket(source):
         return f"{mounts.resolve(source)[0]}{split}"
+    address, endpoint = BucketAddress.parse(source), endpoint_of(source, access)
+    return f"{address}{'' if endpoint is None else ' at ' + endpoint.rstrip('/')}{split}"
+
+
+def endpoint_of(source: str, access: BucketAccess) -> str | None:
+    """Where a bucket is asked for, whatever names that; None where nothing does, and of a directory.
+
+    Raises:
+        ConfigurationError: the settings for S3 can't be used.
+    """
+    if not is_bucket(source):
+        return None
     from tasks.stores.bucket.s3_client import other_store  # noqa: PLC0415 - directories don't wait for the SDK
 
-    address, endpoint = BucketAddress.parse(source), access.endpoint or other_store(access)
-    return f"{address}{'' if endpoint is None else ' at ' + endpoint.rstrip('/')}{split}"
+    return access.endpoint or other_store(access)
 
 
 def open_state(where: str | None, source: str, target: str, access: BucketAccess, stop: Stop) -> RunState:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.course.cleanup_planning import NO_LOGINS
-from tasks.cleanup_applies import CleanerOptions, open_cleaner
+from tasks.cleanup_applies import CleanerOptions, check_store, open_cleaner
 from tasks.cleanup_plans import new_plan_id, open_gate, open_plan, whole_name
+from tasks.endpoints import endpoint_of
 from tasks.oci.errors import ConfigurationError, IncompleteError, LockHeldError, RefusedError
 from tasks.operations.cleanup.deciding.policy import DEFAULT_TIMING
 from tasks.operations.cleanup.planning.limits import LimitCheck
@@ -72,7 +73,7 @@ def apply_plan(
     """Do what a plan says, as far as everything still is as it says; whether nothing was wrong.
 
     Raises:
-        ConfigurationError: it is no plan, or its source can't be changed.
+        ConfigurationError: it is no plan, or its source can't be changed, or is another store's here.
         RefusedError: it goes beyond a limit or is of the future, or others may write and the source prevents no harm.
         LockHeldError: another run changes that source.
         IncompleteError: another run took it over on the way; what it had begun by then may be done.
@@ -81,6 +82,7 @@ def apply_plan(
     plan = check_limits(path, given.raised)
     header, run = plan.header, new_plan_id()
     access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
+    check_store(header.source, access)
     forgets, alone = header.kind is PlanKind.CLEANUP, given.i_am_the_only_writer
     options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
     with (
@@ -99,19 +101,22 @@ def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: 
     """Put back what a run took away from `source`, or where it is remembered from; whether all came back.
 
     Raises:
-        ConfigurationError: nothing is known of such a run.
+        ConfigurationError: nothing is known of such a run, or its source is another store's here.
         RefusedError: others may write meanwhile, and the source can't prevent harm.
         LockHeldError: another run changes that source.
         IncompleteError: another run took it over on the way; what it had begun by then may be done.
     """
     note = read_note(run) if source is None else RunNote(run, source)
     access = BucketAccess(given.endpoint_url or note.endpoint_url, given.request_payer or note.request_payer)
+    if source is None:
+        check_store(note.source, access)
     undoing = new_plan_id()
     alone = given.i_am_the_only_writer
     options = CleanerOptions(note.source, access, DEFAULT_TIMING, undoing, alone, given.jobs, undoes=run)
     with open_cleaner(options, stop) as cleaner:
         undone = cleaner.undo(run)
-        note_run(RunNote(undoing, whole_name(note.source, access), access.endpoint, access.request_payer))
+        endpoint = endpoint_of(note.source, access)
+        note_run(RunNote(undoing, whole_name(note.source, access), endpoint, access.request_payer))
         with _begun():
             return show(undoing, undone)
 
