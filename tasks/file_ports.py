@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OWN_FOLDER = ".layoutlift"
 """Where everything that cleanup itself keeps at a source lies: marks, lease, quarantine, journals."""
+RUNS = f"{OWN_FOLDER}/runs"
+"""Where runs keep their journals, each in a folder of its own."""
 DRAFTS = f"{OWN_FOLDER}/drafts"
 """What a store writes there for a moment; what lies there for longer was left by a process or mount that died."""
 

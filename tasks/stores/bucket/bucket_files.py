@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tasks.file_ports import OWN_FOLDER, FileContent, StoredFile, UnfinishedUpload
+from tasks.file_ports import OWN_FOLDER, RUNS, FileContent, StoredFile, UnfinishedUpload
 from tasks.oci.errors import ContentNotFoundError
 from tasks.oci.image_layout import MAX_INDEX_SIZE
+from tasks.stores.bucket.listing_end import read_to_its_end
 from tasks.stores.bucket.object_stream import ObjectReader
 from tasks.stores.bucket.s3_address import NO_COMPONENT
 
@@ -30,7 +32,8 @@ class BucketFiles:
 
     def list_files(self, folder: str) -> Iterator[StoredFile]:
         """See `FileReader.list_files`; a key with a slash at its end is how some tools mark a folder: no file."""
-        for found in self._reading.list_objects(self._key(f"{folder}/")):
+        list_after = partial(self._reading.list_objects, self._key(f"{folder}/"))
+        for found in read_to_its_end(list_after, self._address) if _has_to_be_whole(folder) else list_after():
             if not found.key.endswith("/") and not _is_odd(self._path(found.key)):
                 yield self._stored(found)
 
@@ -78,6 +81,14 @@ class BucketFiles:
 
     def _stored(self, found: ListedObject) -> StoredFile:
         return StoredFile(self._path(found.key), found.size, found.modified, found.etag)
+
+
+def _has_to_be_whole(folder: str) -> bool:
+    """Whether what a listing leaves out is taken for unneeded, as it is where others count on content, or settled.
+
+    What it leaves out of a layout is only not touched.
+    """
+    return folder in {".", RUNS} or folder.rpartition("/")[0] == RUNS
 
 
 def _is_odd(path: str) -> bool:

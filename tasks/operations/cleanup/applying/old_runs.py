@@ -5,18 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tasks.file_ports import DRAFTS
+from tasks.file_ports import DRAFTS, RUNS
 from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings
-from tasks.operations.cleanup.records.journal import (
-    RUNS,
-    TRASH,
-    Step,
-    is_hidden_blob,
-    read_record,
-    records_among,
-)
+from tasks.operations.cleanup.records.journal import TRASH, Step, is_hidden_blob, read_record, records_among
 from tasks.operations.cleanup.records.marks import forget_marks, read_marks
 from tasks.operations.reports.shown_text import printable
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tasks.file_ports import OWN_FOLDER, StoredFile, below
+from tasks.file_ports import OWN_FOLDER, RUNS, StoredFile, below
 from tasks.oci.bounded_json import json_within
 from tasks.oci.digest import Digest
 from tasks.oci.errors import StateError
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import FileReader, FileWriter
 
-RUNS = f"{OWN_FOLDER}/runs"
 TRASH = f"{OWN_FOLDER}/trash"
 _RECORD = re.compile(r"(\d{6})-(index|hide|settled|drop)\.json")
 _SCHEMA = 1
