@@ -29,6 +29,7 @@ from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.values import PlanHeader, PlanKind, RepositoryPlan
+from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.work.concurrency import CallersPool, map_ahead
 from tasks.ports import Finding
@@ -83,7 +84,8 @@ class Planner:
     def plans(self, choose: Callable[[str], Choice | None]) -> Iterator[RepositoryPlan]:
         """The plans of all layouts for which there is a choice; see `each`.
 
-        After them come layouts that are gone, and of which the quarantine still holds something.
+        After them come layouts that are gone, and of which the quarantine still holds something; not those that only
+        may be gone, as something that leads to them can't be read.
         """
         unmet, fits = set(self.tools.holdings.repositories), False
 
@@ -96,8 +98,8 @@ class Planner:
 
         yield from self.each(plan)
         chosen = {path for path in unmet if choose(path) is not None}
-        for path in sorted(chosen - {finding.path for finding in self.findings}):
-            if (gone := plan_gone(self.tools, path)) is not None:
+        for vanished in vanished_layouts(chosen, (), self.findings):
+            if (gone := plan_gone(self.tools, vanished.path)) is not None:
                 yield gone
         if not (fits or chosen) and NO_LAYOUTS not in self.findings:
             self.findings.append(NOTHING_FITS)

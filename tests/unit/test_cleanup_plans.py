@@ -1,16 +1,25 @@
 """What keeps a cleanup from being planned is told before anything of the source is judged."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
 
-from tasks.cleanup_plans import CleanupOptions, open_planner
+from tasks.cleanup_plans import CleanupOptions, Planner, open_planner
+from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import ConfigurationError
+from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.deciding.choices import PolicyChoice
 from tasks.operations.cleanup.deciding.policy import Policy
+from tasks.operations.cleanup.planning.plan_tools import PlanTools
+from tasks.operations.cleanup.records.holdings import Holdings
+from tasks.operations.cleanup.values import Timing
+from tasks.ports import Finding
 from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess
+from tests.support.cleanup_world import GRACE, HOLD, LAYOUT, keep_policy, world_that_waited
+from tests.support.memory_stores import MemorySource
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 from tests.support.scripted_s3 import always, page, refusal, use_program, use_worthless_credentials
 
@@ -63,3 +72,41 @@ def test_what_a_source_is_read_by_works_in_the_context_of_the_flow(tmp_path: Pat
     of_run.set("this run")
     with open_planner(CleanupOptions(str(tmp_path), BucketAccess()), Policy(()), Stop()) as planner:
         assert list(planner.tools.map_concurrently(lambda _: of_run.get(), [1, 2])) == ["this run"] * 2
+
+
+@pytest.mark.parametrize(
+    ("found", "is_gone"),
+    [
+        ([], True),
+        ([Finding(".", Remark.NOT_A_LAYOUT, "a file that belongs to no layout")], True),
+        ([Finding("team", Problem.UNREADABLE_DIRECTORY, "for the moment")], False),
+        ([Finding("team/app", Problem.UNREADABLE_DIRECTORY, "for the moment")], False),
+        ([Finding("team/app", Problem.UNREADABLE_ENTRY, "whether this is a directory can't be read")], False),
+        ([Finding("team", Remark.EMPTY_FOLDER, "is something mounted there?")], False),
+        ([Finding("team", Remark.LINK_NOT_FOLLOWED, "a link")], False),
+        ([Finding("team/application", Problem.UNREADABLE_DIRECTORY, "for the moment")], True),
+    ],
+)
+def test_what_lies_below_a_place_that_can_not_be_read_is_not_taken_for_removed(
+    found: list[Finding], is_gone: bool
+) -> None:
+    """What its quarantine holds would be deleted for good without a look at what its index names."""
+    world = world_that_waited()
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    world.files.delete_files(list(world.files.list_files(LAYOUT)))
+    rules = BlobRules(world.now, Timing(GRACE, HOLD), 0.0, 0.0)
+    source = _Found(found)
+    tools = PlanTools(source, world.files, Holdings(world.files), rules, map)
+    plans = list(Planner(source, tools, Stop()).plans(lambda _: PolicyChoice(keep_policy(1), frozenset(), world.now)))
+    assert [plan.path for plan in plans if plan.is_gone] == [LAYOUT] * is_gone
+
+
+class _Found(MemorySource):
+    """A source in which a search finds this and nothing else."""
+
+    def __init__(self, found: list[Finding]) -> None:
+        super().__init__({})
+        self._found = found
+
+    def list_layouts(self) -> Iterator[str | Finding]:
+        return iter(self._found)
