@@ -3,14 +3,18 @@
 import errno
 import io
 from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from infra.real_parts import Registry
 from tasks.oci.errors import SourceReadError
+from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.directory.layout_directory import READ_ATTEMPTS, LayoutDirectory
+from tasks.stores.directory.mount_patience import Patience
+from tasks.stores.directory.watched_writer import WatchedWritable
 from tasks.stores.registry.registry_store import RegistryStore
 from tests.support.command import Layoutlift
 from tests.support.content import blob, tree
@@ -65,6 +69,17 @@ def test_a_folder_that_is_said_not_to_be_there_for_the_moment_is_never_left_out_
     files.fail({"call": "getattr", "path": "/app-0", "error": errno.ENOENT, "times": ALWAYS})
     with pytest.raises(SourceReadError, match="app-0 is listed, and said not to be there"):
         list(DirectoryFiles(files.mountpoint).list_files("."))
+
+
+def test_an_index_that_is_said_not_to_be_there_for_the_moment_does_not_count_as_removed(files: FaultyFiles) -> None:
+    with closing(WatchedWritable(str(files.mountpoint), Patience())) as writable:
+        for look in (writable.files, writable.open_layouts().open_files()):
+            files.fail({"call": "getattr", "path": INDEX, "error": errno.ENOENT, "times": 2})
+            assert look.stat_file("app-0/index.json")
+            files.fail({"call": "getattr", "path": INDEX, "error": errno.ENOENT, "times": 2})
+            assert look.read_file("app-0/index.json")
+            files.fail({"call": "getattr", "path": "*/app-0", "error": errno.ENOENT, "times": 2})
+            assert not is_gone(look, "app-0")
 
 
 @pytest.mark.parametrize(

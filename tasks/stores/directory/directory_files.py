@@ -10,32 +10,41 @@ import hashlib
 import os
 import stat
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks.file_ports import FileContent, StoredFile, below
 from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceReadError
-from tasks.oci.image_layout import MAX_INDEX_SIZE
+from tasks.oci.image_layout import BLOBS, INDEX, MARKER, MAX_INDEX_SIZE
 from tasks.stores.directory.file_errors import translated
 from tasks.stores.directory.layout_search import wait_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tasks.file_ports import UnfinishedUpload
+
+_Value = TypeVar("_Value")
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
-_PAUSES = (0.0, 0.2, 0.4)
-"""Seconds before a folder is listed once more, as mounts say that something in it is not there: it may pass."""
+MOUNT_PAUSES = (0.2, 0.4)
+"""Some mounts say that something is not there when the store answered 503; seconds before each further look."""
+_OF_A_LAYOUT = frozenset({INDEX, MARKER, BLOBS})
+"""Without these a layout counts as removed. Much else is rightly absent, as what is to be written."""
 
 
 class DirectoryFiles:
     """A `FileReader` over the directory `root`."""
 
-    def __init__(self, root: str | os.PathLike[str]) -> None:
-        """Take `root` as the source; nothing is read yet."""
+    def __init__(self, root: str | os.PathLike[str], pauses: Sequence[float] = ()) -> None:
+        """Take `root` as the source; nothing is read yet.
+
+        After so many seconds each, what a layout has is looked for again before it counts as absent.
+        """
+        self._pauses = tuple(pauses)
         self._root = os.path.realpath(os.fspath(root))
         self._inside = self._root.rstrip("/") + "/"
 
@@ -44,11 +53,10 @@ class DirectoryFiles:
         pending = [folder]
         while pending:
             here = pending.pop()
-            try:
-                found = self._entries(here)
-            except ContentNotFoundError:
+            found = self._unless_absent(here, partial(self._entries, here))
+            if found is None:
                 if here != folder:
-                    raise SourceReadError(f"{here} was there a moment ago and is gone") from None
+                    raise SourceReadError(f"{here} was there a moment ago and is gone")
                 return
             for name, status in found.items():
                 path = below(here, name)
@@ -59,24 +67,11 @@ class DirectoryFiles:
 
     def stat_file(self, path: str) -> StoredFile | None:
         """See `FileReader.stat_file`."""
-        folder, name = split(path)
-        try:
-            with translated(path), self._folder(folder) as opened:
-                return stored(path, os.stat(name, dir_fd=opened, follow_symlinks=False))
-        except ContentNotFoundError:
-            return None
+        return self._unless_absent(path, partial(self._stat, path))
 
     def read_file(self, path: str) -> FileContent | None:
         """See `FileReader.read_file`; its mark is a hash of the content, which no clock can fool."""
-        folder, name = split(path)
-        try:
-            with translated(path), self._folder(folder) as opened:
-                descriptor = os.open(name, _FILE_FLAGS, dir_fd=opened)
-                with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
-                    raw = _read_whole(file.fileno(), path)
-        except ContentNotFoundError:
-            return None
-        return FileContent(raw, content_mark(raw))
+        return self._unless_absent(path, partial(self._read, path))
 
     def link_target(self, path: str) -> str | None:
         """See `FileReader.link_target`."""
@@ -96,6 +91,30 @@ class DirectoryFiles:
         """See `FileReader.now`: this machine's clock."""
         return time.time()
 
+    def _unless_absent(self, path: str, look: Callable[[], _Value]) -> _Value | None:
+        """What a look gives, None where what it is for is absent."""
+        for seconds in self._pauses if split(path)[1] in _OF_A_LAYOUT else ():
+            with suppress(ContentNotFoundError):
+                return look()
+            wait_alone(seconds)
+        try:
+            return look()
+        except ContentNotFoundError:
+            return None
+
+    def _stat(self, path: str) -> StoredFile:
+        folder, name = split(path)
+        with translated(path), self._folder(folder) as opened:
+            return stored(path, os.stat(name, dir_fd=opened, follow_symlinks=False))
+
+    def _read(self, path: str) -> FileContent:
+        folder, name = split(path)
+        with translated(path), self._folder(folder) as opened:
+            descriptor = os.open(name, _FILE_FLAGS, dir_fd=opened)
+            with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, not a path
+                raw = _read_whole(file.fileno(), path)
+        return FileContent(raw, content_mark(raw))
+
     def _entries(self, folder: str) -> dict[str, os.stat_result]:
         """What is in a folder; what goes while it is looked at costs none of the others.
 
@@ -104,7 +123,7 @@ class DirectoryFiles:
                 may take the rest for all.
         """
         found, missed = self._look(folder)
-        for seconds in _PAUSES:
+        for seconds in (0.0, *MOUNT_PAUSES):
             if not missed:
                 break
             wait_alone(seconds)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import StoredFile
+from tasks.stores.directory.directory_files import MOUNT_PAUSES
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.layout_process import LayoutServer, serve_all
 from tasks.stores.directory.writable_directory import DirectoryWriter
@@ -63,4 +64,5 @@ class WritingServer(LayoutServer):
 
 
 if __name__ == "__main__":
-    serve_all(partial(WritingServer, writer=DirectoryWriter(sys.argv[1])), sys.argv[1], int(sys.argv[2]))
+    writes = DirectoryWriter(sys.argv[1], MOUNT_PAUSES)
+    serve_all(partial(WritingServer, writer=writes), sys.argv[1], int(sys.argv[2]))

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
 from tasks.stores.directory import directory_files
-from tasks.stores.directory.directory_files import DirectoryFiles
+from tasks.stores.directory.directory_files import MOUNT_PAUSES, DirectoryFiles
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.writable_directory import DirectoryWriter, WritableDirectory
 from tests.support.planned_layout import keep_last
@@ -202,6 +202,54 @@ def test_files_that_come_and_go_all_the_time_keep_no_folder_from_being_listed(
 
     monkeypatch.setattr(os, "scandir", with_drafts)
     assert [file.path for file in DirectoryFiles(tmp_path).list_files(".")] == ["stays"]
+
+
+LOOKS: dict[str, Callable[[DirectoryFiles, str], object]] = {
+    "stat": DirectoryFiles.stat_file,
+    "read": DirectoryFiles.read_file,
+    "list": lambda files, path: list(files.list_files(path)),
+}
+
+
+@pytest.mark.parametrize("waits", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("look", "name"),
+    [
+        ("stat", "index.json"),
+        ("read", "index.json"),
+        ("stat", "oci-layout"),
+        ("read", "oci-layout"),
+        ("list", "blobs"),
+    ],
+)
+def test_what_a_layout_has_is_looked_for_again_on_a_mount_before_it_counts_as_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: str, name: str, waits: int
+) -> None:
+    """Some mounts say "no such file" when the store answered 503, and what counts as removed is deleted for good."""
+    layout = LayoutBuilder(tmp_path / "app")
+    layout.image("v1")
+    layout.write()
+    (layout.path / name).rename(tmp_path / "away")
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == waits:
+            (tmp_path / "away").rename(layout.path / name)
+
+    monkeypatch.setattr(directory_files, "wait_alone", wait)
+    assert not LOOKS[look](DirectoryFiles(tmp_path), f"app/{name}")
+    assert waited == []
+    assert bool(LOOKS[look](DirectoryFiles(tmp_path, MOUNT_PAUSES), f"app/{name}")) is (waits <= len(MOUNT_PAUSES))
+
+
+def test_what_is_right_to_be_absent_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a record that is to be written, and a blob that is to come back."""
+    monkeypatch.setattr(directory_files, "wait_alone", lambda _: pytest.fail("it is waited for"))
+    files = DirectoryFiles(tmp_path, MOUNT_PAUSES)
+    assert files.read_file(".layoutlift/runs/run/app/000001-hide.json") is None
+    assert files.stat_file("app/blobs/sha256/a") is None
+    assert not list(files.list_files("app/ingest"))
 
 
 def test_what_a_bucket_keeps_as_an_old_version_is_neither_back_nor_gone_through_a_mount(tmp_path: Path) -> None:
