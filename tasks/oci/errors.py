@@ -15,7 +15,8 @@ LayoutliftError
 │  │  └─ DigestOnlyError         an entry is named by its digest, and has no tag
 │  ├─ InvalidManifestError
 │  ├─ InvalidLayoutError
-│  │  └─ LayoutMissingError      there is no layout at all (reports name it as the one above)
+│  │  ├─ LayoutMissingError      there is no layout at all (reports name it as the one above)
+│  │  └─ NotJudgedError          a cleanup does not understand all of it, though its index may be whole
 │  ├─ NameCollisionError         several layouts hold images of one name
 │  ├─ NestingTooDeepError
 │  └─ UnsupportedMediaTypeError
@@ -173,6 +174,12 @@ class InvalidLayoutError(SpecError):
 
 class LayoutMissingError(InvalidLayoutError):
     """There is no layout at all: `oci-layout` is missing, or no layout has this name."""
+
+
+class NotJudgedError(InvalidLayoutError):
+    """Something in the layout is not understood, so that a cleanup judges nothing there; its index may be whole."""
+
+    code = "not_judged"
 
 
 class NameCollisionError(SpecError):

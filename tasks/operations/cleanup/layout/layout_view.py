@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import below
 from tasks.oci.codes import Remark
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidDigestError, InvalidLayoutError, InvalidReferenceError
+from tasks.oci.errors import InvalidDigestError, InvalidReferenceError, NotJudgedError
 from tasks.oci.image_layout import (
     BLOBS,
     INDEX,
@@ -98,7 +98,8 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     """List and read one layout.
 
     Raises:
-        InvalidLayoutError: something is there that can't be understood whole, so that nothing may be judged.
+        InvalidLayoutError: its index can't be understood.
+        NotJudgedError: something else can't, so that nothing may be judged.
         SourceError: something can't be listed or read.
     """
     blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS)))
@@ -107,7 +108,7 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     uploads = tuple(uploads_begun(files, path, begun))
     index = source.read_index(path)
     if (target := files.link_target(below(path, INDEX))) is not None:
-        raise InvalidLayoutError(f"{INDEX} is a link to {target}; nothing is cleaned up through links")
+        raise NotJudgedError(f"{INDEX} is a link to {target}; nothing is cleaned up through links")
     found = [_readable(each) for each in iter_index(decode_index(index.raw))]
     shortened = _shortened((*blobs, *(descriptor.digest for descriptor in found)))
     saved = saved_signatures(found)
@@ -123,11 +124,11 @@ def _blobs(listed: Iterable[StoredFile], folder: str) -> Iterator[tuple[Digest, 
         try:
             digest = Digest(name.replace("/", ":", 1))
         except InvalidDigestError:
-            raise InvalidLayoutError(f"{name!r} below {BLOBS}/ is no blob; what it is for is not known") from None
+            raise NotJudgedError(f"{name!r} below {BLOBS}/ is no blob; what it is for is not known") from None
         if not file.etag:
-            raise InvalidLayoutError(f"the blob {digest} is no regular file")
+            raise NotJudgedError(f"the blob {digest} is no regular file")
         if is_placeholder(file.size, digest):
-            raise InvalidLayoutError(
+            raise NotJudgedError(
                 f"the blob {digest} is empty, as zot's deduplication leaves blobs that other repositories hold"
             )
         yield digest, file
@@ -165,7 +166,7 @@ def _is_begun(path: str, ingest: str) -> bool:
 
 def _readable(found: Descriptor | BrokenEntry) -> Descriptor:
     if isinstance(found, BrokenEntry):
-        raise InvalidLayoutError(found.message)
+        raise NotJudgedError(found.message)
     return found
 
 
@@ -199,7 +200,7 @@ def _refers_to(found: Descriptor, tag: str | None) -> Digest | None:
             try:
                 return Digest(found.annotations[name])
             except InvalidDigestError as error:
-                raise InvalidLayoutError(f"annotation {name}: {error}") from error
+                raise NotJudgedError(f"annotation {name}: {error}") from error
     return None
 
 

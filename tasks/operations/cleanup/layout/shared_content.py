@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidLayoutError
+from tasks.oci.errors import NotJudgedError
 from tasks.oci.image_layout import BLOBS, is_placeholder, layouts_of_blobs
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SharedContent:
         """Those of some content of a layout that a placeholder stands for, each with the words that say where.
 
         Raises:
-            InvalidLayoutError: a link at the source leads to blobs of the layout.
+            NotJudgedError: a link at the source leads to blobs of the layout.
             SourceError: the source can't be listed whole.
         """
         wanted = list(digests)
@@ -51,7 +51,7 @@ class SharedContent:
             return {}
         found = self._search()
         if path in found.links:
-            raise InvalidLayoutError(
+            raise NotJudgedError(
                 f"{found.links[path]} is a link to its blobs; whether anything else needs what goes is not known"
             )
         places = {digest: found.placeholders[digest] for digest in wanted if digest in found.placeholders}

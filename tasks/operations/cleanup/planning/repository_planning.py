@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tasks.file_ports import below
 from tasks.oci.codes import Problem
 from tasks.oci.descriptor import Descriptor
-from tasks.oci.errors import ContentNotFoundError, InvalidLayoutError, SizeMismatchError
+from tasks.oci.errors import ContentNotFoundError, NotJudgedError, SizeMismatchError
 from tasks.operations.cleanup.deciding.blob_decisions import (
     decide_blobs,
     decide_files,
@@ -121,7 +121,7 @@ class _RepositoryPlanning:
         unmarked = [(digest, file) for digest, file in view.blobs.items() if digest not in marks]
         lost, damaged = find_lost(self.tools.source, self.path, unmarked, self.tools.map_concurrently)
         if lost or damaged:
-            raise InvalidLayoutError(_EMPTY_INDEX if lost else _ONLY_DAMAGED.format(damaged[0].message))
+            raise NotJudgedError(_EMPTY_INDEX if lost else _ONLY_DAMAGED.format(damaged[0].message))
 
     def _blobs(
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]

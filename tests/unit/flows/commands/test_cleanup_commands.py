@@ -260,6 +260,24 @@ def planned(source: Path, repositories: str, *options: str) -> Result:
     return layoutlift("cleanup", "plan", source, "--policy", policy, *options)
 
 
+def test_nobody_is_advised_to_restore_an_index_that_is_whole_as_a_file_beside_it_is_unknown(source: Path) -> None:
+    (source / "app" / "blobs" / "sha256" / ".DS_Store").write_bytes(b"a desktop's")
+    ended = planned(source, "**")
+    assert ended.exit_code == 1
+    assert "! app: left alone: 'sha256/.DS_Store' below blobs/ is no blob" in ended.output
+    (advice,) = [line for line in ended.stderr.splitlines() if line.startswith("    ")]
+    assert advice.startswith("    not_judged: Mend what the message names, and nothing else: an older index.json")
+
+
+def test_an_index_that_is_a_link_need_not_be_restored(source: Path) -> None:
+    index = source / "app" / "index.json"
+    index.rename(source / "app" / "real.json")
+    index.symlink_to("real.json")
+    ended = planned(source, "**")
+    assert "index.json is a link to" in ended.output
+    assert "    not_judged: " in ended.stderr
+
+
 def test_a_directory_without_layouts_is_no_success(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for ended in (planned(tmp_path / "empty", "**"), layoutlift("recover", tmp_path / "empty")):

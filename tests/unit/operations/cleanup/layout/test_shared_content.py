@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.oci.digest import Digest
-from tasks.oci.errors import InvalidLayoutError
+from tasks.oci.errors import NotJudgedError
 from tasks.operations.cleanup.layout.shared_content import SharedContent, is_placeholder
 from tasks.operations.cleanup.values import CleanupAction
 from tasks.stores.directory.directory_files import DirectoryFiles
@@ -100,7 +100,7 @@ def test_blobs_that_a_link_of_the_source_leads_to_stay(tmp_path: Path, linked: s
     shared = SharedContent(DirectoryFiles(tmp_path))
     assert shared.needing("other", [DIGEST]) == {}
     assert shared.needing("team/app", []) == {}
-    with pytest.raises(InvalidLayoutError, match=f"other/{linked} is a link"):
+    with pytest.raises(NotJudgedError, match=f"other/{linked} is a link"):
         shared.needing("team/app", [DIGEST])
 
 
@@ -120,7 +120,7 @@ def test_a_layout_counts_as_linked_to_wherever_it_is_called_blobs(tmp_path: Path
     (tmp_path / layout / "blobs/sha256").mkdir(parents=True)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/blobs").symlink_to(tmp_path / layout / "blobs")
-    with pytest.raises(InvalidLayoutError, match="other/blobs is a link"):
+    with pytest.raises(NotJudgedError, match="other/blobs is a link"):
         SharedContent(DirectoryFiles(tmp_path)).needing(layout, [DIGEST])
 
 

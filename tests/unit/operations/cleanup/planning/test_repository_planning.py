@@ -378,6 +378,25 @@ def _with_missing_layer() -> dict[str, Any]:
     return {"schemaVersion": 2, "mediaType": MANIFEST, "config": gone, "layers": []}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "an index without entries over blobs",
+        "an entry that is none",
+        "a link among the blobs",
+        "a file of unknown use",
+        "a placeholder of zot",
+    ],
+)
+def test_a_layout_whose_index_is_there_and_whole_is_not_called_invalid(odd: str) -> None:
+    """Its index need not be restored, and an older one would lose what was pushed since."""
+    layout = two_images()
+    BROKEN[odd](layout)
+    refused = layout.plan().refused
+    assert refused is not None
+    assert refused.code == "not_judged"
+
+
 @pytest.mark.parametrize("broken", BROKEN)
 def test_a_layout_that_can_not_be_judged_is_left_alone_and_named(broken: str) -> None:
     layout = two_images()
