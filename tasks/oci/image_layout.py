@@ -25,6 +25,10 @@ INGEST = "ingest"
 """Where oras-go writes blobs before it renames them."""
 UPLOADS = ".uploads"
 """Where zot keeps what is uploaded until it is whole; each repository of its own storage has this folder."""
+OLAREGS_UPLOADS = "_uploads"
+"""Where olareg does."""
+SYNCS = ".sync"
+"""Where zot, also before a repository is one, has a folder for each image that it fetches, with a layout in it."""
 
 _MANIFESTS = "manifests"
 MAX_INDEX_SIZE = 256 * 1024 * 1024

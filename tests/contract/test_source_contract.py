@@ -112,13 +112,33 @@ def test_repositories_may_have_the_names_of_a_layouts_own_folders(root: Path, op
         assert source.blob(path, Descriptor.from_json(entry)).read()
 
 
-@pytest.mark.parametrize("own", ["blobs/sha256/README", "blobs/notes/README", "ingest/upload/data", ".uploads/data"])
+SESSION = ".sync/0b9c7a52-1111-4222-8333-444455556666"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "blobs/sha256/README",
+        "blobs/notes/README",
+        "ingest/upload/data",
+        ".uploads/data",
+        "_uploads/upload.1",
+        f"{SESSION}/app/oci-put-blob1",
+    ],
+)
 def test_what_else_lies_in_a_layouts_own_folders_is_no_finding(
     layout: LayoutBuilder, own: str, open_source: OpenSource
 ) -> None:
     (layout.path / own).parent.mkdir(parents=True, exist_ok=True)
     (layout.path / own).write_bytes(CONTENT)
     assert list(open_source().list_layouts()) == ["app"]
+
+
+def test_what_a_zot_is_just_fetching_is_no_repository(root: Path, open_source: OpenSource) -> None:
+    """Each session is a layout until it is whole; of a first one there is no repository yet."""
+    for path in ("team/web", f"team/web/{SESSION}/team/web", f"new/{SESSION}/new", "team/.sync/web"):
+        LayoutBuilder(root / path).write()
+    assert list(open_source().list_layouts()) == ["team/.sync/web", "team/web"]
 
 
 def test_files_outside_of_layouts_are_one_finding_a_folder(root: Path, open_source: OpenSource) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from enum import Enum, auto
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 ALGORITHMS = frozenset({"sha256", "sha512"})
 """Below a layout's `blobs`, the folders that hold its content: they are not looked into."""
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAUSES = (5.0, 20.0)
 """Seconds before what can't be listed for the moment is tried again, as a batch is for what can't be read."""
 SHOWN_FILES = 3
@@ -37,15 +39,18 @@ class Place(Enum):
     OUTSIDE = auto()
     BLOBS = auto()
     INSIDE = auto()
+    SYNCS = auto()
 
     def below(self, name: str, *, is_layout: bool) -> Place | None:
         """The place of a folder of this name in one at this place, None where it is not looked into.
 
         A repository may be called `blobs` or `ingest` and lie below another one: then that one's own folder of
-        this name is a layout too.
+        this name is a layout too. Where zot has images until they are whole, only its own folders are left out.
         """
-        if self is Place.BLOBS and name in ALGORITHMS:
+        if (self is Place.BLOBS and name in ALGORITHMS) or (self is Place.SYNCS and _UUID.fullmatch(name)):
             return None
+        if name == image_layout.SYNCS:
+            return Place.SYNCS
         if is_layout:
             return _PLACES_IN_LAYOUT.get(name, Place.OUTSIDE)
         return Place.OUTSIDE if self is Place.OUTSIDE else Place.INSIDE
@@ -55,6 +60,7 @@ _PLACES_IN_LAYOUT = {
     image_layout.BLOBS: Place.BLOBS,
     image_layout.INGEST: Place.INSIDE,
     image_layout.UPLOADS: Place.INSIDE,
+    image_layout.OLAREGS_UPLOADS: Place.INSIDE,
 }
 
 

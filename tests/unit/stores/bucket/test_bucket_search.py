@@ -14,6 +14,7 @@ from tasks.stores.bucket.bucket_search import KeySearch
 from tasks.stores.directory.layout_search import find_layouts
 
 NAMES = ["a", "b b", "été", "-", "a.b", "blobs", "ingest", ".uploads", "sha256", "oci-layout", "index.json", "日本"]
+NAMES += [".sync", "0b9c7a52-1111-4222-8333-444455556666"]
 PATHS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=5)
 
 

@@ -75,9 +75,11 @@ def test_stray_files_are_a_finding_and_those_inside_a_layout_are_none(tmp_path: 
 def test_an_empty_folder_is_a_finding_but_for_those_that_are_always_empty(tmp_path: Path) -> None:
     """A mount that is gone looks so. A layout that was dropped leaves its folders, and file systems have one."""
     LayoutBuilder(tmp_path / "app").write()
-    for name in ("dropped/blobs/sha256", "dropped/ingest", "dropped/.uploads"):
+    for name in ("dropped/blobs/sha256", "dropped/ingest", "dropped/.uploads", "dropped/_uploads"):
         (tmp_path / name).mkdir(parents=True)
-    for name in ("mounted", "team/mounted", "app/.uploads", "app/ingest/x", "lost+found"):
+    for name in ("app/.uploads", "app/_uploads", "app/.sync", "fetched/.sync"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("mounted", "team/mounted", "app/ingest/x", "lost+found"):
         (tmp_path / name).mkdir(parents=True)
     found = search(tmp_path)
     assert layouts(found) == ["app"]
