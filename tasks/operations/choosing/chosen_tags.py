@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from tasks.oci.errors import DigestOnlyError
 from tasks.oci.reference import referrers_tag_of
 from tasks.operations.choosing.by_age import plan_of_age, undated
 from tasks.operations.choosing.newest import not_ordered, plan_newest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
     from tasks.operations.choosing.selection import Selection
-    from tasks.operations.reports.results import RepositoryInventory
+    from tasks.operations.reports.results import RefusedEntry, RepositoryInventory
 
 
 def plan_chosen(inventory: RepositoryInventory, selection: Selection) -> Sequence[TagEntry]:
@@ -89,9 +90,8 @@ def listed_findings(
     Runs say some of it elsewhere: which chosen entries can't be migrated, and that nothing has a tag.
     """
     yield from said_of(inventory, chosen, selection)
-    for entry in inventory.refused:
-        if selection.matches(inventory.path, entry.tag):
-            yield Finding(inventory.path, entry.code, entry.message)
+    for entry in refused_of(inventory, selection, (each.descriptor.digest for each in chosen)):
+        yield Finding(inventory.path, entry.code, entry.message)
     if _is_tagless(inventory) and selection.takes_whole(inventory.path, has_tags=False):
         yield tagless(inventory.path, len(inventory.untagged))
 
@@ -99,6 +99,15 @@ def listed_findings(
 def _is_tagless(inventory: RepositoryInventory) -> bool:
     takes_nothing = not inventory.tags and not inventory.refused
     return takes_nothing and (bool(inventory.untagged) or not inventory.findings)
+
+
+def refused_of(inventory: RepositoryInventory, selection: Selection, sent: Iterable[Digest]) -> list[RefusedEntry]:
+    """The chosen entries that can't be migrated; one with a digest for a name is left out if that is sent."""
+    chosen = [entry for entry in inventory.refused if selection.matches(inventory.path, entry.tag)]
+    if all(entry.code != DigestOnlyError.code for entry in chosen):
+        return chosen
+    digests = set(sent)
+    return [entry for entry in chosen if entry.code != DigestOnlyError.code or entry.digest not in digests]
 
 
 def plan_selection(

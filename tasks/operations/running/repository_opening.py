@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks.operations.choosing.by_age import too_new
-from tasks.operations.choosing.chosen_tags import plan_selection, said_of
+from tasks.operations.choosing.chosen_tags import plan_selection, refused_of, said_of
 from tasks.operations.running.repository_run import OpenRepository
 from tasks.operations.source.enumeration import enumerate_repository
 from tasks.operations.source.many_manifests import children_of
-from tasks.operations.work.repository_work import refused_of, units_of
+from tasks.operations.work.repository_work import units_of
 from tasks.operations.work.told_of_untagged import referrers_left, untagged_may_go
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class RepositoryOpener:
         self._log.note_all((*said, *self._left(inventory), *short_lived))
         if not work.asks_target:
             self._log.note_unasked()
-        refused = refused_of(inventory, selection, units)
+        refused = refused_of(inventory, selection, (unit.descriptor.digest for unit in units))
         known = len(refused) + sum(len(unit.tags) or 1 for unit in units)
         self._log.progress.expect(known - repository.expected)
         for entry in refused:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem
 from tasks.oci.errors import (
-    DigestOnlyError,
     LayoutliftError,
     ManifestRefusedError,
     PayloadTooLargeError,
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.operations.choosing.selection import Selection
     from tasks.ports import Finding
 
     BeginWork: TypeAlias = Callable[[RepositoryInventory, str, Sequence["Unit"]], "RepositoryWork"]
@@ -80,15 +78,6 @@ def units_of(inventory: RepositoryInventory, selected: Iterable[TagEntry], polic
     ]
     untagged = [Unit(entry.descriptor, ()) for entry in plan_untagged(inventory, policy)]
     return (*copies, *by_digest, *untagged, *lists)
-
-
-def refused_of(inventory: RepositoryInventory, selection: Selection, units: Iterable[Unit]) -> list[RefusedEntry]:
-    """The chosen entries that can't be migrated; one with a digest for a name is left out if a unit sends that."""
-    chosen = [entry for entry in inventory.refused if selection.matches(inventory.path, entry.tag)]
-    if all(entry.code != DigestOnlyError.code for entry in chosen):
-        return chosen
-    sent = {unit.descriptor.digest for unit in units}
-    return [entry for entry in chosen if entry.code != DigestOnlyError.code or entry.digest not in sent]
 
 
 class RepositoryWork(ABC):

@@ -16,7 +16,7 @@ from tasks.endpoints import source_identity
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import SourceUnavailableError
-from tasks.oci.reference import referrers_tag
+from tasks.oci.reference import IMAGE_NAME, referrers_tag
 from tasks.operations.reports.results import RepositoryInventory
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -122,6 +122,27 @@ def test_an_entry_that_can_not_be_migrated_is_named(source: Path, more: tuple[st
     assert "! app: " in ended.stderr
     assert "v1+bad" in ended.stderr
     assert listed(source, "--include", "app:v1", *more).exit_code == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--split-by-name",), ("--changed", TARGET)])
+def test_names_by_digest_are_no_problem_where_a_tag_has_the_digest(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """As containerd has each image of a node: by its tag, by its digest, and by that of its config."""
+    layout = LayoutBuilder(tmp_path / "node")
+    image = layout.image(layers=[b"image"], listed=False)
+    names = {
+        "1.25": "docker.io/library/nginx:1.25",
+        f"@{image['digest']}": f"docker.io/library/nginx@{image['digest']}",
+    }
+    names[Digest.of(b"config")] = Digest.of(b"config")
+    for ref_name, name in names.items():
+        layout.entry({**image, "annotations": {IMAGE_NAME: name}}, ref_name)
+    layout.write()
+    ended = listed(tmp_path, *more)
+    assert (ended.exit_code, ended.stdout.count("\n"), "digest_only" in ended.output) == (0, 1, False), ended.output
+    layout.entries.pop(0)
+    layout.write()
+    ended = listed(tmp_path, *more)
+    assert (ended.exit_code, "(digest_only)" in ended.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("more", [(), ("--changed", TARGET)])
