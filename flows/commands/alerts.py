@@ -42,7 +42,7 @@ def apply(file: Path) -> None:
 @alerts.command()
 def remove() -> None:
     """Take all alerts of layoutlift off the server."""
-    _reach_server()
+    _reach_server(may_start=False)
     from flows.dashboard import alert_automations  # noqa: PLC0415
 
     with _answering_server():
@@ -53,23 +53,25 @@ def remove() -> None:
         click.echo("nothing to remove: the server has no alerts of layoutlift", err=True)
 
 
-def _reach_server() -> None:
-    """Find or start the server, and see that it answers and lets us in, before anything is changed.
+def _reach_server(*, may_start: bool = True) -> None:
+    """Find or start the server, and say which it is once it answers and lets us in; nothing is changed before.
 
     Raises:
-        ConfigurationError: it can't be started, does not answer, or refuses.
+        ConfigurationError: it can't or may not be started, does not answer, or refuses.
     """
     from flows.server import prefect_server  # noqa: PLC0415
     from flows.server.wrong_settings import wrong_settings_told  # noqa: PLC0415
 
     try:
-        os.environ.update(prefect_server.client_environment(prefect_server.ensure_server()))
+        address = prefect_server.ensure_server() if may_start else prefect_server.running_server()
+        os.environ.update(prefect_server.client_environment(address))
         with wrong_settings_told(), _answering_server():
             from flows.dashboard import alert_automations  # noqa: PLC0415 - imports Prefect, which reads that then
 
             alert_automations.names()
     except StateError as error:
         raise ConfigurationError(str(error)) from error
+    click.echo(f"Dashboard: {address.shown}", err=True)
 
 
 @contextmanager

@@ -89,6 +89,21 @@ def ensure_server(check: Callable[[], None] = lambda: None) -> ServerAddress:
     return status.address
 
 
+def running_server() -> ServerAddress:
+    """As `ensure_server`, for what is of no use on a server that has just been started.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    refuse_missing_certificates()
+    refuse_unusable_proxies()
+    if would_start():
+        raise ConfigurationError(
+            f"{status()}, and PREFECT_API_URL names no other: set it, or run `layoutlift server start` first"
+        )
+    return ensure_server()
+
+
 def would_start() -> bool:
     """Whether `ensure_server` would have to start a server, as far as can be told without waiting for others.
 

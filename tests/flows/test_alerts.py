@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def test_failures_conflicts_and_long_silence_are_told(
             for _ in range(2):  # the second time replaces what the first one made
                 applied = layoutlift("alerts", "apply", file, environment=environment)
                 assert len(applied.stdout.splitlines()) == applied.stdout.count("set layoutlift: ") == 4
+                assert f"Dashboard: {_api(layoutlift).removesuffix('/api')}\n" in applied.stderr
             layoutlift.migrate(source, target)
             hook.wait_for(b"No success")  # ten seconds after the last success
             RepositoryView(docker_registry, f"{prefix}/app-v1").push_image("v1")
@@ -173,6 +175,20 @@ def test_a_server_that_does_not_answer_is_said_in_a_line_without_its_password(la
     ended = layoutlift("alerts", "remove", environment=environment, code=2)
     assert f"http://{server}" in ended.stderr
     assert "hunter2" not in ended.output
+
+
+def test_the_server_that_is_meant_is_named_without_its_password(lifted: Layoutlift) -> None:
+    server = _api(replace(lifted, home=Path(lifted.environment["PREFECT_HOME"]).parent)).removeprefix("http://")
+    ended = lifted("alerts", "remove", environment={"PREFECT_API_URL": f"http://lifter:hunter2@{server}"})
+    assert f"Dashboard: http://{server.removesuffix('/api')}\n" in ended.stderr
+    assert "hunter2" not in ended.output
+
+
+def test_no_server_is_started_to_take_alerts_off_it(layoutlift: Layoutlift) -> None:
+    ended = layoutlift("alerts", "remove", code=2)
+    assert "no local Prefect server is running" in ended.stderr
+    assert "PREFECT_API_URL" in ended.stderr
+    assert not (layoutlift.home / "prefect" / "server.json").exists()
 
 
 def test_what_is_no_prefect_server_is_said_in_a_line_without_its_password(layoutlift: Layoutlift) -> None:
