@@ -66,9 +66,12 @@ def _ended_in_order(run: Run) -> Iterator[list[PrefectFuture[None]]]:
 
 
 def publish(run: Run) -> None:
-    """Show how it went, leave a summary and a table of what has a problem, and tell who waits for how it ended."""
+    """Tell who waits for how it ended, leave a summary and a table of what has a problem, and show how it went.
+
+    What counts most comes first, and the rest is not tried where the server is away: its client tries each for
+    minutes, with the lock of the pair held.
+    """
     announce_ended(run)
-    show_end(run)
     findings = harmful_first(run.log.findings)
     summary = summary_markdown(run.header(), run.totals, run.closing(), findings, run.report_places)
     rows = failure_rows(run.results())
@@ -77,6 +80,7 @@ def publish(run: Run) -> None:
         if rows:
             key = f"{run.kind}-problems"
             create_table_artifact(rows, key=key, description=_told_of(len(rows), run.totals.problems))
+        show_end(run)
 
 
 def _told_of(rows: int, problems: int) -> str:

@@ -113,31 +113,31 @@ class _Shown:
             self._update()
 
     def end(self) -> None:
+        """Raises whatever Prefect and matplotlib do."""
         self._note(is_last=True)
-        self._update(done=self.run.tree.complete)
+        self._show(done=self.run.tree.complete)
         if len(self.timeline.moments) < FEWEST_MOMENTS:
             return
         kind = self.run.kind
         sends = kind is RunKind.MIGRATE
-        with only_noted():
-            picture = base64.b64encode(draw(self.timeline.moments, self.run.options.title, sends=sends)).decode()
-            shown = "Throughput and outcomes" if sends else "Outcomes"
-            create_image_artifact(f"data:image/png;base64,{picture}", f"{kind}-timeline", f"{shown} over time")
+        picture = base64.b64encode(draw(self.timeline.moments, self.run.options.title, sends=sends)).decode()
+        shown = "Throughput and outcomes" if sends else "Outcomes"
+        create_image_artifact(f"data:image/png;base64,{picture}", f"{kind}-timeline", f"{shown} over time")
 
     def _note(self, *, is_last: bool = False) -> None:
         held = self.run.controls.hold.reason is not None
         self.timeline.note(self.run.progress, held=held, is_last=is_last)
 
-    def _update(self, *, done: bool = False) -> None:
+    def _update(self) -> None:
         with only_noted():
             try:
-                self._show(done=done)
+                self._show()
             except httpx.HTTPStatusError as error:
                 if error.response.status_code == HTTPStatus.NOT_FOUND:  # its database is another one: noted once
                     self.tags = self.bytes = None
                 raise
 
-    def _show(self, *, done: bool) -> None:
+    def _show(self, *, done: bool = False) -> None:
         if self.tags is not None:
             tags = _percent(self.run.totals.tags, max(1, self.run.progress.expected))
             self.tags.show(tags, self._tags_line())

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from flows.course import live_limits
@@ -16,6 +18,7 @@ from flows.course.watching import NoWatcher
 from flows.dashboard import publishing, shown_progress
 from flows.dashboard.publishing import publish, shown_work
 from infra.real_parts import wait_until
+from tasks.oci.errors import IncompleteError
 from tasks.operations.running.source_survey import Survey
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run
@@ -114,3 +117,32 @@ def test_the_report_is_there_soon_after_the_work(
     server.end()
     thread.join(SOON_SECONDS)
     assert not thread.is_alive()
+
+
+def test_a_server_that_is_away_when_a_run_has_ended_is_tried_once(
+    monkeypatch: pytest.MonkeyPatch, options: RunOptions, tmp_path: Path
+) -> None:
+    """Each time takes Prefect's client minutes, with the lock of the pair held."""
+    asked: list[tuple[Any, ...]] = []
+
+    def refuse(*what: Any, **_: Any) -> None:
+        asked.append(what)
+        raise httpx.ConnectError("refused")
+
+    names = ("create_markdown_artifact", "create_table_artifact", "announce_begun", "announce_ended")
+    for name, answer in zip(names, (refuse, refuse, lambda _: None, lambda _: None), strict=True):
+        monkeypatch.setattr(publishing, name, answer)
+    monkeypatch.setattr(shown_progress, "create_progress_artifact", lambda _share, key, _line: key)
+    monkeypatch.setattr(shown_progress, "create_image_artifact", refuse)
+    monkeypatch.setattr(shown_progress, "get_client", lambda **_: SimpleNamespace(request=refuse))
+    monkeypatch.setattr(shown_progress, "FEWEST_MOMENTS", 1)
+    next((tmp_path / "source" / "app" / "blobs" / "sha256").iterdir()).unlink()
+
+    def work(run: Run, survey: Survey) -> None:
+        with shown_work(run, "1 batch"):
+            work_here(run, survey)
+
+    with pytest.raises(IncompleteError):
+        drive(RunKind.CHECK, options, NoWatcher(), work, publish)
+    assert len(asked) == 1
+    assert "1 of 1 tags" in asked[0][0], "the summary is what counts most"

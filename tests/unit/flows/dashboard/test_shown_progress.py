@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from flows.dashboard import shown_progress
+from flows.dashboard import publishing, shown_progress
 from flows.dashboard.shown_progress import _Shown
 from flows.dashboard.timeline_plot import FEWEST_MOMENTS, draw
 from tasks.operations.reports.progress import Progress
@@ -48,18 +48,29 @@ def test_a_plot_has_a_panel_of_what_was_sent_only_where_something_is(
     assert drawn == [panels]
 
 
-def test_a_plot_that_can_not_be_drawn_is_only_noted(
+def test_a_plot_that_can_not_be_drawn_is_only_noted_and_the_summary_is_there(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*_: object, **__: object) -> bytes:
         raise ValueError("no such font")
 
+    shown: list[str] = []
     monkeypatch.setattr(shown_progress, "draw", refuse)
     monkeypatch.setattr(_Shown, "_note", lambda *_, **__: None)
+    for name, answer in (("announce_ended", None), ("summary_markdown", "summary"), ("failure_rows", ())):
+        monkeypatch.setattr(publishing, name, lambda *_, answer=answer: answer)
+    monkeypatch.setattr(publishing, "create_markdown_artifact", lambda text, **_: shown.append(text))
+    said = {"header": dict, "totals": None, "closing": str, "results": list, "report_places": []}
     run: Any = SimpleNamespace(
-        kind="migrate", options=SimpleNamespace(title="s → t"), tree=SimpleNamespace(complete=True)
+        kind="migrate",
+        options=SimpleNamespace(title="s → t"),
+        tree=SimpleNamespace(complete=True),
+        log=SimpleNamespace(findings=[]),
+        **said,
     )
-    _Shown(run, Timeline(MOMENTS)).end()
+    shown_progress._last_shown.set(_Shown(run, Timeline(MOMENTS)))
+    publishing.publish(run)
+    assert shown == ["summary"]
     assert "the dashboard could not be told: ValueError" in caplog.text
 
 
