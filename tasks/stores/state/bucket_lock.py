@@ -40,9 +40,15 @@ class BucketLock:
         on_lost: Callable[[], None] | None = None,
         *,
         name: str = PAIR,
+        beating: StateObjects | None = None,
     ) -> None:
-        """Lock below the prefix of `objects`; `on_lost` is called, once, should another run take the lock away."""
+        """Lock below the prefix of `objects`; `on_lost` is called, once, should another run take the lock away.
+
+        `beating` are the same objects, asked without patience once the lock is held: what fails waits for no longer
+        than until the next beat, and at the end of a run the lock expires.
+        """
         self._objects = objects
+        self._beating = beating or objects
         self._name = name
         self._holder = holder
         self._beats = count()
@@ -62,7 +68,7 @@ class BucketLock:
     def __exit__(self, *_: object) -> None:
         self._heart.stop()
         with contextlib.suppress(StateError):  # then it expires
-            self._objects.put(self._name, _RELEASED, only_if=self._etag)
+            self._beating.put(self._name, _RELEASED, only_if=self._etag)
 
     def _give_way(self, found: StoredObject | None, now: float) -> None:
         if found is None or found.body == _RELEASED:
@@ -77,10 +83,11 @@ class BucketLock:
             self._etag = self._objects.put(
                 self._name, content, only_if=found.etag if found else None, if_absent=found is None
             )
-        return self._is_ours()  # an answer may have been lost, and not every store checks and writes in one step
+        # an answer may have been lost, and not every store checks and writes in one step
+        return self._is_ours(self._objects)
 
-    def _is_ours(self) -> bool:
-        found = self._objects.get(self._name)
+    def _is_ours(self, objects: StateObjects) -> bool:
+        found = objects.get(self._name)
         if found is None or not self._holder.wrote(found.body):
             return False
         self._etag = found.etag
@@ -88,9 +95,9 @@ class BucketLock:
 
     def _renew(self) -> bool:
         try:
-            self._etag = self._objects.put(self._name, self._content(), only_if=self._etag)
+            self._etag = self._beating.put(self._name, self._content(), only_if=self._etag)
         except ConditionFailedError:
-            return self._is_ours()
+            return self._is_ours(self._beating)
         return True
 
     def _content(self) -> bytes:

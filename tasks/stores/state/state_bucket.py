@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 15.0
 """The objects are small, and a lock is to be renewed well within its expiry."""
+LOCK_SECONDS = 30.0
+"""For how long what the store does not answer for the moment is asked again while the lock is taken."""
 FORGOTTEN_AT_ONCE = 100
 """The most reports that one run removes: each is a request, and usually there is one to go."""
 _RUNS = "runs/"
@@ -62,11 +64,12 @@ class StateBucket:
         self, run_id: str, on_lost: Callable[[], None] | None = None, shard: Shard | None = None
     ) -> AbstractContextManager[BucketLock]:
         """See `RunState.lock`."""
+        soon = StateObjects(self._client, self._address, self._stop, patience=LOCK_SECONDS)
         at_once = StateObjects(self._client, self._address, self._stop, patience=0)
         holder = LockHolder.here(run_id, self._source, self._target)
         return held_with_others(
             shard,
-            lambda name: BucketLock(at_once, holder, on_lost, name=name),
+            lambda name: BucketLock(soon, holder, on_lost, name=name, beating=at_once),
             lambda own: seen_locks(self._objects, own),
         )
 

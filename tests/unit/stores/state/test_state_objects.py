@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore import exceptions as sdk
+from mypy_boto3_s3 import S3Client
 
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stop import Stop
@@ -15,6 +16,7 @@ from tasks.stores.bucket.s3_client import make_client
 from tasks.stores.state import ledger_bucket, state_bucket
 from tasks.stores.state.state_bucket import StateBucket
 from tasks.stores.state.state_objects import StateObjects
+from tests.support.buckets import moto_bucket
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 from tests.support.scripted_s3 import page, refusal
 
@@ -23,6 +25,7 @@ AWAY_FOR_A_MOMENT = sdk.ConnectionClosedError(endpoint_url="http://s3.example")
 ENDED = sdk.ClientError(
     {"Error": {"Code": "ExpiredToken", "Message": "The token has expired."}, "ResponseMetadata": {}}, "PutObject"
 )
+SLOW_DOWN = sdk.ClientError({"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}, "PutObject")
 TAKEN = {"ETag": '"1"'}
 
 
@@ -141,6 +144,41 @@ def test_a_report_is_kept_without_being_in_memory(tmp_path: Path, monkeypatch: p
         tracemalloc.stop()
     assert client.read == [50_000_000, 50_000_000]
     assert peak < 5_000_000
+
+
+class Busy:
+    """A client of a store that is asked for less, so many times, whatever is written."""
+
+    def __init__(self, client: S3Client, refuses: int = 0) -> None:
+        self._client = client
+        self.refuses = refuses
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def put_object(self, **asked: Any) -> Any:
+        if self.refuses:
+            self.refuses -= 1
+            raise SLOW_DOWN
+        return self._client.put_object(**asked)
+
+
+def test_a_store_that_asks_for_less_is_waited_for_when_a_lock_is_taken_and_not_by_a_beat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that is told so at its start would else end, and one that waits in a beat would lose its lock."""
+    monkeypatch.setattr(Stop, "pause", lambda *_: None)
+    with moto_bucket("bucket", monkeypatch) as client:
+        busy = Busy(client, refuses=4)
+        monkeypatch.setattr(state_bucket, "make_client", lambda *_: busy)
+        state = StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Stop())
+        with state.lock("run") as lock:
+            busy.refuses = 4
+            with pytest.raises(StateError, match="slow down"):
+                lock._renew()
+            assert busy.refuses == 3
+            busy.refuses = 0
+            assert lock._renew()
 
 
 def test_a_report_that_is_gone_is_told_so(tmp_path: Path) -> None:
