@@ -205,12 +205,22 @@ class StateObjects:
 
     def _probe(self, name: str) -> StoredObject | None:
         """The object that conditions left under a new name, None where one of them was ignored."""
-        etag = self.put(name, b"1", if_absent=True)
+        etag = self._made(name, b"1", if_absent=True)
         if self._takes(name, if_absent=True) or self._takes(name, only_if='"00000000000000000000000000000000"'):
             return None
-        self.put(name, b"2", only_if=etag)
+        self._made(name, b"2", only_if=etag)
         probe = self.get(name)
         return probe if probe is not None and probe.body == b"2" else None
+
+    def _made(self, name: str, body: bytes, **condition: Any) -> str:
+        """Write what nobody else does, and return its ETag; one whose answer was lost is refused when sent again."""
+        try:
+            return self.put(name, body, **condition)
+        except ConditionFailedError:
+            found = self.get(name)
+            if found is None or found.body != body:
+                raise
+            return found.etag
 
     def _takes(self, name: str, **condition: Any) -> bool:
         try:

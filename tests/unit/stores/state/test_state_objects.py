@@ -2,6 +2,7 @@
 
 import tempfile
 import tracemalloc
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tasks.stores.state.state_bucket import StateBucket
 from tasks.stores.state.state_objects import StateObjects
 from tests.support.buckets import moto_bucket
 from tests.support.scripted_registry import Reply, ScriptedRegistry
-from tests.support.scripted_s3 import page, refusal
+from tests.support.scripted_s3 import content, etag, page, refusal
 
 AWAY = sdk.EndpointConnectionError(endpoint_url="http://s3.example")
 AWAY_FOR_A_MOMENT = sdk.ConnectionClosedError(endpoint_url="http://s3.example")
@@ -202,6 +203,29 @@ def test_a_store_that_says_that_it_knows_no_conditions_is_refused_as_one_that_ig
 ) -> None:
     """As Backblaze B2 does."""
     script.always("PUT", "/bucket/probe-new", refusal("NotImplemented", 501))
+    script.always("DELETE", "/bucket/probe-new", Reply(204))
+    with pytest.raises(ConfigurationError, match="does not keep to conditional writes"):
+        scripted.check_conditions()
+
+
+def test_a_lost_answer_is_not_taken_for_conditions_that_the_store_does_not_keep_to(
+    script: ScriptedRegistry, scripted: StateObjects
+) -> None:
+    """What was asked again is refused, as it was carried out before; what is there tells."""
+    refused, dated = refusal("PreconditionFailed", 412), {"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    script.always("PUT", "/bucket/probe-new", refused)
+    script.expect("GET", "/bucket/probe-new", content(b"1", **dated), content(b"2", **dated), content(b"2", **dated))
+    script.always("DELETE", "/bucket/probe-new", Reply(204))
+    assert scripted.check_conditions() == datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    sent = script.asked("PUT", "/bucket/probe-new")
+    assert [(request.body, request.headers.get("if-match")) for request in sent][-1] == (b"2", etag(b"1"))
+
+
+def test_a_store_that_refuses_what_it_must_take_is_no_place_for_a_lock(
+    script: ScriptedRegistry, scripted: StateObjects
+) -> None:
+    script.always("PUT", "/bucket/probe-new", refusal("PreconditionFailed", 412))
+    script.always("GET", "/bucket/probe-new", refusal("NoSuchKey", 404))
     script.always("DELETE", "/bucket/probe-new", Reply(204))
     with pytest.raises(ConfigurationError, match="does not keep to conditional writes"):
         scripted.check_conditions()
