@@ -25,10 +25,12 @@ from tasks.stores.state import (
     ledger_bucket,
     ledger_folder,
     lock_holder,
+    object_parts,
     run_state,
     state_bucket,
     state_directory,
 )
+from tasks.stores.state.json_lines import json_line
 from tasks.stores.state.lock_holder import LockHolder
 from tasks.stores.state.run_state import RunState
 from tasks.stores.state.state_objects import StateObjects
@@ -326,6 +328,14 @@ def test_objects_of_a_ledger_stay_few(objects: StateObjects, monkeypatch: pytest
         lines.append({"started": f"app{number}"})
         lines.close()
     assert len(list(objects.names("ledger-"))) == 2
+
+
+def test_a_large_object_is_read_in_parts_and_is_whole(objects: StateObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"app{number}" for number in range(20)]
+    objects.put("ledger-0", b"".join(json_line({"started": name}) for name in names))
+    objects.put("ledger-1", b"")
+    monkeypatch.setattr(object_parts, "PART_BYTES", 50)
+    assert ledger_bucket.LedgerBucket(objects, "r").read().started == set(names)
 
 
 def test_what_is_no_line_is_passed_over(objects: StateObjects) -> None:

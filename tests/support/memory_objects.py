@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from io import BufferedIOBase
 
+from tasks.stores.state import object_parts
+from tasks.stores.state.object_parts import ObjectPart
 from tasks.stores.state.state_objects import ConditionFailedError, StoredObject
 
 
@@ -21,6 +23,13 @@ class MemoryObjects:
     def get(self, name: str) -> StoredObject | None:
         self.read.append(name)
         return self.kept.get(name)
+
+    def part(self, name: str, after: ObjectPart | None = None) -> ObjectPart | None:
+        found, begin = self.get(name), 0 if after is None else after.end
+        if found is None or (after is not None and found.etag != after.etag):
+            return None
+        read = found.body[begin : begin + object_parts.PART_BYTES]
+        return ObjectPart(read, begin + len(read), len(found.body), found.etag)
 
     def put(
         self, name: str, body: bytes | BufferedIOBase, *, only_if: str | None = None, if_absent: bool = False

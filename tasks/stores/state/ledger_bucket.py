@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tasks.ledger.ledger_memory import LedgerPart
-    from tasks.stores.state.state_objects import StateObjects, StoredObject
+    from tasks.stores.state.object_parts import ObjectPart
+    from tasks.stores.state.state_objects import StateObjects
 
 FLUSH_SECONDS = 10.0
 MOST_OBJECTS = 100
@@ -41,6 +42,10 @@ _READ_ATTEMPTS = 5
 _STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
 
 logger = logging.getLogger(__name__)
+
+
+class _TakenAwayError(Exception):
+    """An object went while it was read; others stand for it."""
 
 
 class LedgerBucket:
@@ -90,16 +95,40 @@ class LedgerBucket:
                     return None
                 if only is None and name == fresh and name > made_one:
                     self._compact_if_many([each for each, _ in written if each < fresh], memory)
-                for line in parse_json_lines(io.BytesIO(found.body)):
-                    memory.take_line(line)
+                try:
+                    for line in parse_json_lines(self._lines_of(name, found)):
+                        memory.take_line(line)
+                except _TakenAwayError:
+                    return None
         if only is None and fresh is None:
             self._compact_if_many([name for name, _ in written], memory)
         return memory
 
-    def _found(self, names: Sequence[str], pool: ThreadPoolExecutor) -> Iterator[StoredObject | None]:
-        waiting: deque[Future[StoredObject | None]] = deque()
+    def _lines_of(self, name: str, first: ObjectPart) -> Iterator[bytes]:
+        """The lines of an object, of which one part is in memory: once made one, it is nearly all of the ledger.
+
+        Raises:
+            _TakenAwayError: it was, or is another one by now.
+        """
+        part: ObjectPart | None = first
+        begun = b""
+        while part is not None:
+            for line in io.BytesIO(part.body):
+                begun += line
+                if line.endswith(b"\n"):
+                    yield begun
+                    begun = b""
+            if part.is_last:
+                yield begun
+                return
+            part = self._objects.part(name, part)
+        raise _TakenAwayError
+
+    def _found(self, names: Sequence[str], pool: ThreadPoolExecutor) -> Iterator[ObjectPart | None]:
+        """The first part of each."""
+        waiting: deque[Future[ObjectPart | None]] = deque()
         for name in names:
-            waiting.append(pool.submit(self._objects.get, name))
+            waiting.append(pool.submit(self._objects.part, name))
             if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:

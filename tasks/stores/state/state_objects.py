@@ -36,6 +36,7 @@ from tasks.stores.bucket.s3_errors import (
     answered,
 )
 from tasks.stores.shown_requests import show_repetition
+from tasks.stores.state.object_parts import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from tasks.stop import Stop
     from tasks.stores.bucket.s3_address import BucketAddress
+    from tasks.stores.state.object_parts import ObjectPart
 
 _NEEDED = (
     "a state needs s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects"
@@ -109,6 +111,17 @@ class StateObjects:
         try:
             return self._ask(name, read)
         except ContentNotFoundError:
+            return None
+
+    def part(self, name: str, after: ObjectPart | None = None) -> ObjectPart | None:
+        """The part of an object that follows `after`, or its first; None where it is gone, or another one by now.
+
+        Raises:
+            StateError: it can't be read.
+        """
+        try:
+            return self._ask(name, partial(read_part, self._client, self._address.bucket, self._key(name), after))
+        except (ChangedError, ContentNotFoundError):
             return None
 
     def put(

@@ -15,7 +15,7 @@ from infra.real_parts import wait_until
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.ledger_memory import LedgerEntry, tag_line
 from tasks.oci.errors import StateError
-from tasks.stores.state import ledger_bucket
+from tasks.stores.state import ledger_bucket, object_parts
 from tasks.stores.state.json_lines import json_line
 from tasks.stores.state.state_objects import StoredObject
 from tests.support.memory_objects import MemoryObjects
@@ -106,6 +106,42 @@ def test_many_objects_become_one_that_says_the_same(monkeypatch: pytest.MonkeyPa
     assert len(objects.kept) == 1
     noted(objects, 2)
     assert bucket_ledger(objects, "reader").tags_of("app")["moving"] == DIGESTS[1], "later words come after it"
+
+
+def put_made_one(objects: Any, tags: int) -> None:
+    lines = (tag_line(f"app{n % 100}", f"v{n}", LedgerEntry(DIGESTS[0])) for n in range(tags))
+    objects.put("ledger-00000000000001-r1+", b"".join(map(json_line, lines)))
+
+
+@pytest.mark.parametrize("part_bytes", [1, 100, 12_345])
+def test_lines_are_whole_wherever_parts_end(monkeypatch: pytest.MonkeyPatch, part_bytes: int) -> None:
+    objects: Any = MemoryObjects()
+    put_made_one(objects, 200)
+    objects.put("ledger-00000000000002-r2", b"torn\n" + json_line({"started": "app"})[:-1])
+    whole = list(ledger_bucket.LedgerBucket(objects, "r3").read().lines())
+    monkeypatch.setattr(object_parts, "PART_BYTES", part_bytes)
+    assert list(ledger_bucket.LedgerBucket(objects, "r3").read().lines()) == whole
+    assert len(whole) == 201
+
+
+@pytest.mark.parametrize("becomes", [None, b""])
+def test_an_object_that_goes_or_is_written_anew_between_two_parts_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, becomes: bytes | None
+) -> None:
+    """As by a run that made the same ones one at the same time; nothing of the first reading counts."""
+
+    class Changing(MemoryObjects):
+        def get(self, name: str) -> StoredObject | None:
+            if len(self.read) == 3:
+                self.delete(name)
+                if becomes is not None:
+                    self.put(name, becomes)
+            return super().get(name)
+
+    monkeypatch.setattr(object_parts, "PART_BYTES", 100)
+    objects: Any = Changing()
+    put_made_one(objects, 20)
+    assert list(ledger_bucket.LedgerBucket(objects, "r1").read().lines()) == []
 
 
 def test_objects_that_can_not_be_made_one_stay_as_they_are_and_it_is_said(

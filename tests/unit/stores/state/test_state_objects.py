@@ -2,6 +2,8 @@
 
 import tempfile
 import tracemalloc
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ import pytest
 from botocore import exceptions as sdk
 from mypy_boto3_s3 import S3Client
 
+from tasks.ledger.ledger_memory import LedgerEntry, LedgerPart, tag_line
 from tasks.oci.errors import ConfigurationError, StateError
 from tasks.stop import Stop
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
 from tasks.stores.bucket.s3_client import make_client
-from tasks.stores.state import ledger_bucket, state_bucket
+from tasks.stores.state import ledger_bucket, object_parts, state_bucket
+from tasks.stores.state.json_lines import json_line
 from tasks.stores.state.state_bucket import StateBucket
 from tasks.stores.state.state_objects import StateObjects
 from tests.support.buckets import moto_bucket
@@ -128,6 +132,81 @@ def test_a_file_is_sent_as_one_and_from_its_start_at_each_attempt(tmp_path: Path
         assert asking(client).put("name", opened) == '"1"'
         assert client.bodies == [opened, opened]
     assert client.read == [100_000, 100_000]
+
+
+def test_a_part_that_breaks_off_is_asked_for_again_and_those_before_it_are_not(
+    script: ScriptedRegistry, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setattr(object_parts, "PART_BYTES", 4)
+    dated = {"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "ETag": '"1"'}
+    second = Reply(206, {**dated, "Content-Range": "bytes 4-6/7"}, b"efg")
+    script.expect("GET", "/bucket/pair/name", Reply(200, dated, b"abcdefg"), replace(second, cut=1), second)
+    objects = asking(make_client(BucketAccess(script.url)))
+    first = objects.part("name")
+    assert first is not None
+    last = objects.part("name", first)
+    assert last is not None
+    assert (first.body, first.is_last, last.body, last.is_last) == (b"abcd", False, b"efg", True)
+    ranges = [request.headers.get("range") for request in script.asked("GET", "/bucket/pair/name")]
+    assert ranges == [None, "bytes=4-6", "bytes=4-6"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [({"ETag": '"2"', "Content-Range": "bytes 4-6/7"}, None), ({"ETag": '"1"'}, "does not know ranges")],
+)
+def test_a_part_of_another_object_is_none_and_all_of_it_no_part(
+    script: ScriptedRegistry, environment: pytest.MonkeyPatch, headers: dict[str, str], said: str | None
+) -> None:
+    environment.setattr(object_parts, "PART_BYTES", 4)
+    script.expect("GET", "/bucket/pair/name", Reply(200, {"ETag": '"1"'}, b"abcdefg"), Reply(206, headers, b"efg"))
+    objects = asking(make_client(BucketAccess(script.url)))
+    first = objects.part("name")
+    with nullcontext() if said is None else pytest.raises(StateError, match=said):
+        assert objects.part("name", first) is None
+
+
+class Streamed:
+    """A client with one object, whose body comes as it is read."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def get_object(self, **asked: str) -> dict[str, Any]:
+        begin = int(asked.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        length = len(self._content) - begin
+        more = {"ContentRange": f"bytes {begin}-{len(self._content) - 1}/*"} if begin else {}
+        return {"Body": Body(memoryview(self._content)[begin:]), "ETag": '"1"', "ContentLength": length, **more}
+
+    def list_objects_v2(self, **_: Any) -> dict[str, Any]:
+        found = {"Key": "pair/ledger-00000000000001-r+", "LastModified": datetime(2026, 1, 1, tzinfo=UTC)}
+        return {"IsTruncated": False, "Contents": [found]}
+
+
+class Body:
+    def __init__(self, content: memoryview) -> None:
+        self._content = content
+
+    def read(self, count: int | None = None) -> bytes:
+        return bytes(self._content[:count])
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_large_ledger_is_not_in_memory_as_a_whole_while_a_shard_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_parts, "PART_BYTES", 200_000)
+    lines = (tag_line(f"app{n % 100}", f"v{n}", LedgerEntry(f"sha256:{n:064}")) for n in range(20_000))
+    content = b"".join(map(json_line, lines))
+    objects = asking(Streamed(content))
+    tracemalloc.start()
+    try:
+        memory = ledger_bucket.LedgerBucket(objects, "shard").read(LedgerPart(None, frozenset({"app7"})))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(list(memory.lines())) == 200
+    assert peak < len(content) / 3
 
 
 def test_a_report_is_kept_without_being_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
