@@ -39,6 +39,14 @@ REJECTED = frozenset(
     }
 )
 DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "Forbidden", "403"})
+RIGHTS = {
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads on the bucket",
+    "ListObjectVersions": "s3:ListBucketVersions on the bucket",
+    "GetBucketVersioning": "s3:GetBucketVersioning on the bucket",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload on the bucket's objects",
+    "DeleteObjects": "s3:DeleteObject (for old versions s3:DeleteObjectVersion) on the bucket's objects",
+}
+"""What is needed for the requests that a cleanup makes besides what reads and writes objects."""
 ELSEWHERE = frozenset(
     {
         *("PermanentRedirect", "TemporaryRedirect", "301", "307"),

@@ -28,6 +28,7 @@ from tasks.stores.bucket.s3_codes import (
     LENDING,
     NO_UPLOAD,
     REJECTED,
+    RIGHTS,
     is_not_known,
     is_of_gateway,
     is_of_key,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 
 PAGE = "IsPage"  # what an answer has besides that is none of S3, but a page or text for people
 _SHOWN = 200
+_READING = (
+    "s3:ListBucket on the bucket and s3:GetObject on its objects are needed, and --request-payer where the requester "
+    "pays"
+)
 _ELSEWHERE_HINT = "set AWS_REGION or --endpoint-url"
 _IN_HOST_HINT = "set addressing_style = virtual below s3 = in the profile"
 NO_CREDENTIALS = (
@@ -112,14 +117,16 @@ class NotKnownError(SourceError):
 
 
 class DeniedError(SourceError):
-    """The store lets us in, but not to this; `denied` says so without what a reader of a source needs."""
+    """The store lets us in, but not to this.
 
-    def __init__(self, name: str, reason: str) -> None:
+    `denied` says so alone; `needed` what is needed for a request that few make, empty for those that readers and
+    writers make: which of these it was tells more.
+    """
+
+    def __init__(self, name: str, reason: str, operation: str = "") -> None:
         self.denied = f"access to {name} is denied ({reason})"
-        super().__init__(
-            f"{self.denied}; s3:ListBucket on the bucket and s3:GetObject on its objects are needed, and "
-            "--request-payer where the requester pays"
-        )
+        self.needed = f"{RIGHTS[operation]} is needed" if operation in RIGHTS else ""
+        super().__init__(f"{self.denied}; {self.needed or _READING}")
 
 
 @contextmanager
@@ -148,7 +155,7 @@ def translated(name: str) -> Iterator[None]:
     except RuntimeError as error:
         if type(error) is not RuntimeError:  # the SDK's own word for credentials that had expired when they came
             raise
-        raise NotAdmittedError(f"no usable credentials for S3: {_one_line(str(error))}") from None
+        raise NotAdmittedError(f"no usable credentials for S3: {one_line(str(error))}") from None
 
 
 @contextmanager
@@ -176,14 +183,14 @@ def answered(name: str) -> Iterator[None]:
         try:
             yield
         except ValueError as error:
-            raise SourceError(f"what the store says of {name} can't be read: {_one_line(str(error))}") from None
+            raise SourceError(f"what the store says of {name} can't be read: {one_line(str(error))}") from None
 
 
 def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
     said: dict[str, Any] = dict(error.response.get("Error", {}))
     code, message = str(said.get("Code", "")), str(said.get("Message", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    reason = _one_line(f"{code or status}: {message}")
+    reason = one_line(f"{code or status}: {message}")
     if error.operation_name in LENDING and not is_passing(code, status):
         return _no_credentials(reason)
     if code in ABSENT or (code, error.operation_name) == NO_UPLOAD:
@@ -196,7 +203,7 @@ def _of_answer(error: sdk.ClientError, name: str) -> LayoutliftError:
         )
     if code == _BARE and not error.operation_name.startswith("Head"):  # of which the answer has no body
         return SourceError(f"what answers for {name} is no S3 store ({reason}); {_OTHER_ENDPOINT}")
-    return _of_refused_read(code, name) or _of_refusal(code, status, name, reason)
+    return _of_refused_read(code, name) or _of_refusal(code, status, name, reason, error.operation_name)
 
 
 def _of_keeping(said: dict[str, Any], code: str, name: str) -> LayoutliftError | None:
@@ -210,7 +217,7 @@ def _of_keeping(said: dict[str, Any], code: str, name: str) -> LayoutliftError |
 
 def _bucket_in(said: dict[str, Any]) -> tuple[str, ...]:
     """The name of the bucket that an answer is about, where it says that."""
-    named = _one_line(str(said.get("BucketName", "")))
+    named = one_line(str(said.get("BucketName", "")))
     return (named,) if named else ()
 
 
@@ -224,14 +231,14 @@ def _of_refused_read(code: str, name: str) -> LayoutliftError | None:
     return None
 
 
-def _of_refusal(code: str, status: int, name: str, reason: str) -> LayoutliftError:
+def _of_refusal(code: str, status: int, name: str, reason: str, operation: str) -> LayoutliftError:
     if is_throttling(code, status):
         return ThrottledError(f"the store asks to slow down at {name} ({reason})")
     if is_passing(code, status):
         kind: type[SourceError] = GatewayError if is_of_gateway(code, status) else SourceReadError
         return kind(f"{name} can't be read for the moment ({reason})")
     if code in DENIED:
-        return DeniedError(name, reason)
+        return DeniedError(name, reason, operation)
     if code in REJECTED:
         return NotAdmittedError(f"the store refuses the credentials ({reason})")
     kind = NotKnownError if is_not_known(code, status) else SourceError
@@ -248,7 +255,7 @@ def _of_address(code: str, name: str, reason: str) -> NotAdmittedError | None:
 
 
 def _of_failure(error: Exception, name: str) -> LayoutliftError:
-    reason = _one_line(str(error))
+    reason = one_line(str(error))
     if isinstance(error, NO_CREDENTIALS):
         return _no_credentials(reason)
     if (said := _of_certificate(error)) is not None:
@@ -274,12 +281,13 @@ def _of_certificate(error: Exception) -> str | None:
     said = str(error.kwargs["error"])  # without the object's address, which may leave no room for it
     hint = next((hint for sign, hint in _CERTIFICATE_HINTS.items() if sign in said), None)
     host = urlsplit(str(error.kwargs["endpoint_url"])).netloc
-    return f"the certificate of {host} is not trusted ({_one_line(said)}); {hint}" if hint else None
+    return f"the certificate of {host} is not trusted ({one_line(said)}); {hint}" if hint else None
 
 
 def _storage_class(said: dict[str, Any]) -> str:
-    return _one_line(str(said.get("StorageClass") or "storage class GLACIER, DEEP_ARCHIVE or an archive tier"))
+    return one_line(str(said.get("StorageClass") or "storage class GLACIER, DEEP_ARCHIVE or an archive tier"))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """What a store says, as messages show it."""
     return without_secrets(" ".join(text.split())).strip(": ")[:_SHOWN]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,6 +29,7 @@ from tasks.stores.bucket.s3_errors import (
     NotKnownError,
     UnreachableError,
     UnwrittenError,
+    one_line,
 )
 from tasks.stores.bucket.s3_versions import VersionedS3Bucket
 
@@ -50,12 +52,22 @@ _OTHERS = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 _TIMES = frozenset({"atime", "ctime", "mtime"})
 """As s3fs, geesefs and rclone call them."""
 _SERVED = ("ContentType", "CacheControl", "ContentEncoding", "ContentDisposition", "ContentLanguage")
+_WRITING = "s3:PutObject and s3:DeleteObject on the bucket's objects are needed"
 _SUSPENDED = (
     "the bucket keeps versions no more; of what was written when it did, a deletion leaves an old version, whose "
     "space comes back only by a lifecycle rule"
 )
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A key that was not deleted, and why: a lock and a right that lacks have one code."""
+
+    key: str
+    code: str
+    reason: str
 
 
 class WritableS3Bucket(VersionedS3Bucket):
@@ -146,12 +158,12 @@ class WritableS3Bucket(VersionedS3Bucket):
             SourceWriteError: the store did not delete some; the others are gone, unless a whole request failed.
         """
         kept = list(self._delete({"Key": key, "ETag": f'"{etag}"'} for key, etag in etags.items()))
-        others = frozenset(key for key, code in kept if any(other in code for other in _OTHERS))
-        _raise_first([(key, code) for key, code in kept if key not in others])
+        others = frozenset(each.key for each in kept if any(other in each.code for other in _OTHERS))
+        _raise_first([each for each in kept if each.key not in others])
         return others
 
-    def _delete(self, objects: Iterable[dict[str, str]]) -> Iterator[tuple[str, str]]:
-        """Delete them as they are asked for; the key and reason of each that was not, though it may be there."""
+    def _delete(self, objects: Iterable[dict[str, str]]) -> Iterator[_Kept]:
+        """Delete them as they are asked for; each that was not, though it may be there."""
         waiting = iter(objects)
         while batch := list(islice(waiting, KEYS_A_REQUEST)):
             first = batch[0]["Key"]
@@ -160,7 +172,8 @@ class WritableS3Bucket(VersionedS3Bucket):
                 answer = self._ask(self._client.delete_objects, first, Delete=deletion, **self._more)
             for refused in answer.get("Errors", ()):
                 if refused.get("Code") != "NoSuchKey":
-                    yield str(refused.get("Key")), str(refused.get("Code"))
+                    code = str(refused.get("Code"))
+                    yield _Kept(str(refused.get("Key")), code, one_line(f"{code}: {refused.get('Message', '')}"))
 
     def keeps_versions(self) -> bool:
         """Whether a deletion leaves the object there as an old version; stores that don't know versions don't."""
@@ -207,9 +220,9 @@ def _written(name: str) -> Iterator[None]:
     except ChangedError as error:
         raise SourceChangedError(f"{name} is another one by now; it was left alone") from error
     except DeniedError as error:
+        needed = error.needed or _WRITING
         raise SourceWriteError(
-            f"{name} can't be written: {error.denied}; s3:PutObject and s3:DeleteObject on the bucket's objects are "
-            "needed besides what a reader needs"
+            f"{name} can't be written: {error.denied}; {needed} besides what a reader needs"
         ) from error
     except SourceReadError as error:
         raise UnwrittenError(f"{name} can't be written: {error}") from error
@@ -227,13 +240,14 @@ def _served(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def _raise_first(refused: Sequence[tuple[str, str]]) -> None:
+def _raise_first(kept: Sequence[_Kept]) -> None:
     """Name the first of the keys that were not deleted, and how many more there are.
 
     Raises:
         SourceWriteError: there is one.
     """
-    if refused:
-        key, code = refused[0]
-        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
-        raise (UnwrittenError if may_pass(code) else SourceWriteError)(f"{key} was not deleted ({code}){more}")
+    if kept:
+        first = kept[0]
+        more = f", and {len(kept) - 1} more" if len(kept) > 1 else ""
+        kind = UnwrittenError if may_pass(first.code) else SourceWriteError
+        raise kind(f"{first.key} was not deleted ({first.reason}){more}")

@@ -957,9 +957,12 @@ def test_a_bucket_that_keeps_versions_no_more_is_told_to_hold_the_space_of_those
     assert all("lifecycle rule" in said for said in caplog.messages)
 
 
-def left(*codes: str) -> Reply:
+def left(*codes: str, message: str = "") -> Reply:
     """What is said of a deletion of which keys were left, one for each code."""
-    rows = (f"<Error><Key>key {number}</Key><Code>{code}</Code></Error>" for number, code in enumerate(codes))
+    rows = (
+        f"<Error><Key>key {number}</Key><Code>{code}</Code><Message>{message}</Message></Error>"
+        for number, code in enumerate(codes)
+    )
     body = f"<DeleteResult>{''.join(rows)}</DeleteResult>"
     return Reply(200, {"Content-Type": "application/xml"}, body.encode())
 
@@ -1005,6 +1008,38 @@ def test_what_is_written_has_the_checksum_without_which_amazon_takes_nothing_whe
 
 def test_what_is_written_to_a_directory_bucket_has_none_which_those_do_not_know() -> None:
     assert s3_client.body_of("name--usw2-az1--x-s3", CONTENT) == {"Body": CONTENT}
+
+
+def test_why_a_key_is_left_is_told_in_the_words_of_the_store(script: ScriptedRegistry) -> None:
+    """A lock and a right that lacks have one code."""
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    script.always("POST", "/bucket", left("AccessDenied", message="object protected\nby object lock."))
+    with pytest.raises(SourceWriteError, match=r"\(AccessDenied: object protected by object lock\.\)$"):
+        store.delete(["key 0"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "ask", "right"),
+    [
+        ("GET", "/bucket", lambda store: list(store.list_uploads("app")), "s3:ListBucketMultipartUploads"),
+        ("GET", "/bucket", lambda store: list(store.list_versions("app")), "s3:ListBucketVersions"),
+        ("GET", "/bucket", lambda store: store.keeps_versions(), "s3:GetBucketVersioning"),
+        ("DELETE", "/bucket/app", lambda store: store.abort_upload("app", "1"), "s3:AbortMultipartUpload"),
+        ("POST", "/bucket", lambda store: store.delete(["app"]), "s3:DeleteObject"),
+        ("POST", "/bucket", lambda store: store.delete([("app", "1")]), "s3:DeleteObjectVersion"),
+    ],
+)
+def test_the_right_that_a_cleanup_lacks_is_named_and_none_that_it_has(
+    script: ScriptedRegistry, method: str, path: str, ask: Callable[[WritableS3Bucket], object], right: str
+) -> None:
+    """Most stores say no more than that access is denied."""
+    settings = BucketAccess(endpoint_url=script.url)
+    store = WritableS3Bucket(make_client(settings), "bucket", settings)
+    script.always(method, path, refusal("AccessDenied", 403, "Access Denied."))
+    with pytest.raises(SourceError, match=rf"denied \(AccessDenied: Access Denied\.\); .*{right}\b") as raised:
+        ask(store)
+    assert not any(right in str(raised.value) for right in ("s3:GetObject", "s3:ListBucket ", "s3:PutObject"))
 
 
 def test_keys_that_can_not_be_deleted_keep_no_others_from_it(script: ScriptedRegistry) -> None:
