@@ -12,9 +12,10 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tasks.ledger.ledger_memory import LedgerMemory
-from tasks.stores.state.json_lines import JsonLinesWriter, json_line, read_json_lines
+from tasks.stores.state.json_lines import json_line, read_json_lines
+from tasks.stores.state.ledger_files import RunFile, in_order
 from tasks.stores.state.run_state import file_name
-from tasks.stores.state.state_errors import as_state_error, state_error
+from tasks.stores.state.state_errors import state_error
 from tasks.stores.whole_files import is_unfinished, whole_or_not_at_all
 
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ class LedgerFolder:
     def __init__(self, folder: Path, run_id: str) -> None:
         """Take where the lines of all runs are, and the name of this one; nothing is read or made yet."""
         self._folder = folder
-        self._path = folder / f"ledger-{file_name(run_id)}.jsonl"
-        self._writer = JsonLinesWriter(self._path)
-        self._in_use: int | None = None
+        self._run = file_name(run_id)
+        self._file: RunFile | None = None
 
     def read(self, only: LedgerPart | None = None) -> LedgerMemory:
         """See `LedgerLines.read`; files that are many are made one first."""
@@ -59,49 +59,20 @@ class LedgerFolder:
 
     def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:
         """See `LedgerLines.append`; what is not so yet outlives the process at once."""
-        if self._in_use is None:
-            self._in_use = _mark_in_use(self._path)
-        self._writer.append(line, at_once=before_it_is_so)
+        if self._file is None:
+            self._file = RunFile(self._folder, self._run)
+        self._file.append(line, at_once=before_it_is_so)
 
     def flush(self) -> None:
         """See `LedgerLines.flush`."""
-        self._writer.flush()
+        if self._file is not None:
+            self._file.flush()
 
     def close(self) -> None:
         """See `LedgerLines.close`."""
-        try:
-            self._writer.close()
-            self._sync()
-        finally:
-            if self._in_use is not None:
-                os.close(self._in_use)
-                self._in_use = None
-
-    def _sync(self) -> None:
-        with as_state_error(self._path):
-            if self._in_use is not None:
-                os.fdatasync(self._in_use)
-
-
-def _mark_in_use(path: Path) -> int:
-    """Open the file under a shared lock, which keeps other processes from compacting it."""
-    with as_state_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    with contextlib.suppress(OSError):  # not every file system has locks
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    begun = os.fstat(descriptor)
-    if not begun.st_size:
-        _come_after_all(path, begun.st_mtime_ns)
-    return descriptor
-
-
-def _come_after_all(path: Path, now: int) -> None:
-    """Date back what a clock dated ahead that was set back since: the words of a run come after all earlier ones."""
-    with contextlib.suppress(OSError):  # another user's, or made one with others just now
-        ahead = [each for each in _files_by_age(path.parent) if each != path and each.stat().st_mtime_ns >= now]
-        for place, each in enumerate(ahead):
-            os.utime(each, ns=(now, now - len(ahead) + place))
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def _read_folder(folder: Path, only: LedgerPart | None) -> LedgerMemory:
@@ -110,7 +81,7 @@ def _read_folder(folder: Path, only: LedgerPart | None) -> LedgerMemory:
     while True:
         attempts -= 1
         try:
-            return _read_files([folder / _COMPACTED, *_files_by_age(folder)], only)
+            return _read_files([folder / _COMPACTED, *in_order(folder)], only)
         except OSError as error:
             if not attempts or not isinstance(error, FileNotFoundError):
                 raise state_error(folder, error) from error
@@ -126,18 +97,14 @@ def _read_files(paths: list[Path], only: LedgerPart | None = None) -> LedgerMemo
     return memory
 
 
-def _files_by_age(folder: Path) -> list[Path]:
-    return sorted(folder.glob("ledger-*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
 def _compact_if_many(folder: Path) -> None:
     """Make one file of old ones; where another process is at it or that fails, which is said, they stay."""
     try:
-        if len(_files_by_age(folder)) <= MOST_FILES:
+        if len(in_order(folder)) <= MOST_FILES:
             return
         with _held_alone(folder / _GUARD, os.O_CREAT):
             _remove_unfinished(folder)
-            _compact(folder, list(takewhile(_is_idle, _files_by_age(folder))))
+            _compact(folder, list(takewhile(_is_idle, in_order(folder))))
     except (BlockingIOError, FileNotFoundError):
         return
     except OSError as error:

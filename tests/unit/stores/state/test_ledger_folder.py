@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 import tracemalloc
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,7 +30,7 @@ from tasks.ledger.ledger_memory import (
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, StateError
-from tasks.stores.state import json_lines, ledger_folder
+from tasks.stores.state import json_lines, ledger_files, ledger_folder
 from tasks.stores.state.json_lines import JsonLinesWriter
 from tasks.stores.state.ledger_folder import LedgerFolder
 
@@ -50,6 +52,20 @@ def note(folder, run, repository="app", tag="v1", digest=DIGEST):
     ledger = opened(folder, run)
     ledger.note_tag(repository, tag, digest, "manifest", 0, layout=repository)
     ledger.close()
+
+
+def file_of(folder, run):
+    """The last one of a run."""
+    return max(folder.glob(f"ledger-*-{run}.jsonl"))
+
+
+def lines_of(folder, run):
+    return [json.loads(line) for line in file_of(folder, run).read_text().splitlines()]
+
+
+def names_left(folder):
+    """Of which runs there are files, in the order in which these were begun."""
+    return [path.stem.rpartition("-")[2] for path in ledger_files.in_order(folder)]
 
 
 def test_nothing_is_made_by_reading(tmp_path):
@@ -87,17 +103,32 @@ def test_lines_are_as_designed(tmp_path):
     assert ledger.was_started("app")
     assert ledger.layout("App") == LayoutNote("app", "etag", "settings")
     ledger.close()
-    lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
     tag = {"repository": "app", "tag": "v1", "digest": DIGEST, "verified": "manifest", "referrers": 1}
     layout = {"layout": "App", "repository": "app", "etag": "etag", "settings": "settings"}
-    assert lines == [{"started": "app"}, tag, layout]
+    assert lines_of(tmp_path, "r1") == [{"started": "app"}, tag, layout]
 
 
 def test_the_last_word_counts_over_all_files(tmp_path):
     note(tmp_path, "r1")
-    os.utime(tmp_path / "ledger-r1.jsonl", (1, 1))
     note(tmp_path, "a-later-run", digest=OTHER)
     assert digest_of(opened(tmp_path, "r3"), "app", "v1") == OTHER
+
+
+def test_a_late_word_brings_no_earlier_ones_after_those_of_the_run_that_took_over(tmp_path):
+    """As of a run that was stopped, lost its lock, and goes on: its file is the last that was written to."""
+    late = opened(tmp_path, "late")
+    late.note_tag("app", "v1", DIGEST, None, 0, layout="app")
+    late.note_layout("app", "app", "one", "settings")
+    late.flush()
+    ledger = opened(tmp_path, "took-over")
+    ledger.note_tag("app", "v1", OTHER, None, 0, layout="app")
+    ledger.note_layout("app", "app", "two", "settings")
+    ledger.close()
+    late.note_started("other")
+    late.close()
+    reader = opened(tmp_path, "reader")
+    assert (digest_of(reader, "app", "v1"), reader.layout("app").etag) == (OTHER, "two")
+    assert reader.was_started("other")
 
 
 @pytest.mark.parametrize(
@@ -107,51 +138,74 @@ def test_the_last_word_counts_over_all_files(tmp_path):
         b'{"repository": "app", "tag": "v9", "digest": "sha256:../.."}', b'{"started": 1}', b"[" * 100_000,
     ],
 )  # fmt: skip
-def test_what_a_crash_left_is_passed_over_and_written_after(tmp_path, rubbish):
+def test_what_a_crash_left_is_passed_over(tmp_path, rubbish):
     note(tmp_path, "r1")
-    with (tmp_path / "ledger-r1.jsonl").open("ab") as file:
+    with file_of(tmp_path, "r1").open("ab") as file:
         file.write(rubbish)
     note(tmp_path, "r1", tag="v2")  # the same run, started again
     ledger = opened(tmp_path, "r2")
     assert [digest_of(ledger, "app", tag) for tag in ("v1", "v2", "v9")] == [DIGEST, DIGEST, None]
 
 
+def begin(folder, run, *, at):
+    """Note something by a clock that shows `at`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_files, "time", SimpleNamespace(time_ns=lambda: int(at * 10**9)))
+        note(folder, run, tag=run)
+        note(folder, f"{run}again", tag="moving", digest=f"sha256:{len(run):064x}")
+
+
 def test_the_last_word_counts_whatever_the_clock_said_before_it_was_set_back(tmp_path):
-    for place, run in enumerate(("r1", "r2")):
-        note(tmp_path, run, digest=f"sha256:{place:064x}")
-        os.utime(tmp_path / f"ledger-{run}.jsonl", (time.time() + 86_400 + place,) * 2)
-    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == f"sha256:{1:064x}"
-    note(tmp_path, "r0", tag="v2")
-    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == f"sha256:{1:064x}", "they keep their own order"
-    os.utime(tmp_path / "ledger-r2.jsonl", (time.time() + 86_400,) * 2)
-    note(tmp_path, "r3", digest=DIGEST)
+    now = time.time()
+    for run, ahead in {"one": 0.0, "ahead": 86_400.0, "back": 0.0, "further": -86_400.0}.items():
+        begin(tmp_path, run, at=now + ahead)
+    names = ["one", "oneagain", "ahead", "aheadagain", "back", "backagain", "further", "furtheragain"]
+    assert names_left(tmp_path) == names
+    assert digest_of(opened(tmp_path, "reader"), "app", "moving") == f"sha256:{7:064x}"
+
+
+def leave_old_files(folder, ages):
+    """Files as earlier versions named them, by how many seconds after now their last words came."""
+    folder.mkdir(exist_ok=True)
+    for run, seconds in ages.items():
+        path = folder / f"ledger-{run}.jsonl"
+        path.write_text(json.dumps(tag_line("app", "v1", LedgerEntry(f"sha256:{abs(seconds):064x}"))) + "\n")
+        os.utime(path, (time.time() + seconds,) * 2)
+
+
+def test_files_that_have_no_stamp_keep_the_order_of_their_last_words_and_come_before_what_is_begun_now(tmp_path):
+    """As earlier versions left them, also by a clock that was ahead."""
+    leave_old_files(tmp_path, {"20261130T000000-c": -3, "20261130T000000-a": -2, "20261130T000000-b": 86_400})
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == f"sha256:{86_400:064x}"
+    note(tmp_path, "new", digest=DIGEST)
+    assert names_left(tmp_path) == ["c", "a", "b", "new"]
     assert digest_of(opened(tmp_path, "reader"), "app", "v1") == DIGEST
 
 
-def test_what_is_dated_back_keeps_its_order_and_comes_before_what_is_written_now(tmp_path):
-    """Also what is dated just as the new file: clocks of file systems go in steps."""
-    now = 1_000_000_000 * 10**9
-    ages = {"older": -1, "z": 0, "y-ahead": 7, "b-further": 9, "a-new": 0}
-    for run, ahead in ages.items():
-        (tmp_path / f"ledger-{run}.jsonl").touch()
-        os.utime(tmp_path / f"ledger-{run}.jsonl", ns=(now, now + ahead * 10**9))
-    ledger_folder._come_after_all(tmp_path / "ledger-a-new.jsonl", now)
-    names = [path.stem.removeprefix("ledger-") for path in ledger_folder._files_by_age(tmp_path)]
-    assert names == list(ages)
-    assert (tmp_path / "ledger-a-new.jsonl").stat().st_mtime_ns == now
+def test_versions_that_stamp_no_file_and_this_one_may_take_turns(tmp_path):
+    begin(tmp_path, "new", at=time.time() - 5)
+    leave_old_files(tmp_path, {"20261130T000000-old": 1})
+    note(tmp_path, "newer", digest=DIGEST)
+    assert names_left(tmp_path) == ["new", "newagain", "old", "newer"]
+    assert digest_of(opened(tmp_path, "reader"), "app", "v1") == DIGEST
 
 
-def test_a_file_of_another_user_that_is_dated_ahead_keeps_no_run_from_its_own(tmp_path, monkeypatch):
-    note(tmp_path, "r1")
-    os.utime(tmp_path / "ledger-r1.jsonl", (time.time() + 86_400,) * 2)
+def test_a_file_that_goes_while_another_is_begun_is_in_nobodys_way(tmp_path, monkeypatch):
+    """As one that is made one with others just then."""
+    leave_old_files(tmp_path, {"20261130T000000-old": 1})
+    stat = Path.stat
 
-    def denied(*_, **__):
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    def gone(path, **more):
+        if path.name.endswith("-old.jsonl"):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return stat(path, **more)
 
+    ledger = opened(tmp_path, "new")
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_folder.os, "utime", denied)
-        note(tmp_path, "r2", tag="v2")
-    assert opened(tmp_path, "reader").tags_of("app").keys() == {"v1", "v2"}
+        patch.setattr(Path, "stat", gone)
+        ledger.note_started("app")
+    ledger.close()
+    assert opened(tmp_path, "reader").was_started("app")
 
 
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
@@ -311,9 +365,8 @@ def test_a_manifest_at_risk_is_known_until_it_was_kept_whatever_became_of_the_ru
         ledger.note_kept("app", OTHER)
     ledger.close()
     assert opened(tmp_path, "r2").at_risk("app") == []
-    lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
     kept = {"repository": "app", "kept": DIGEST}
-    assert lines == [kept, at_risk_line("app", MANIFEST), kept]
+    assert lines_of(tmp_path, "r1") == [kept, at_risk_line("app", MANIFEST), kept]
 
 
 def test_a_manifest_at_risk_that_nobody_can_read_is_passed_over():
@@ -394,7 +447,7 @@ def test_only_digests_are_noted(tmp_path):
 def test_a_run_id_can_not_leave_the_folder(tmp_path):
     note(tmp_path / "pair", "../../x y")
     (file,) = (tmp_path / "pair").iterdir()
-    assert file.name.startswith("ledger-..-..-x-y-")
+    assert re.match(r"ledger-\d{14}-\.\.-\.\.-x-y-", file.name)
 
 
 def test_that_a_repository_was_begun_outlives_the_process_at_once(tmp_path):
@@ -413,8 +466,7 @@ def test_what_is_about_to_be_brought_outlives_the_process_at_once_and_is_noted_o
     assert opened(tmp_path, "r2").may_have_brought("app", "v2", DIGEST, layout="app")
     assert digest_of(opened(tmp_path, "r2"), "app", "v1") == DIGEST, "so is what waited"
     ledger.close()
-    lines = [json.loads(line) for line in (tmp_path / "ledger-r1.jsonl").read_text().splitlines()]
-    assert lines[1:] == [{"repository": "app", "tag": "v2", "coming": DIGEST}]
+    assert lines_of(tmp_path, "r1")[1:] == [{"repository": "app", "tag": "v2", "coming": DIGEST}]
 
 
 def test_what_a_run_noted_outlives_the_machine_from_its_end_on(tmp_path, monkeypatch):
@@ -424,7 +476,7 @@ def test_what_a_run_noted_outlives_the_machine_from_its_end_on(tmp_path, monkeyp
     def fdatasync(descriptor):
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
 
-    monkeypatch.setattr(ledger_folder.os, "fdatasync", fdatasync)
+    monkeypatch.setattr(ledger_files.os, "fdatasync", fdatasync)
     opened(tmp_path, "r1").close()
     ledger = opened(tmp_path, "r2")
     ledger.note_started("app")
@@ -432,7 +484,7 @@ def test_what_a_run_noted_outlives_the_machine_from_its_end_on(tmp_path, monkeyp
     assert synced == []
     ledger.close()
     ledger.close()
-    assert synced == [tmp_path / "ledger-r2.jsonl"]
+    assert synced == [file_of(tmp_path, "r2")]
 
 
 def test_a_disk_that_fails_when_it_is_to_keep_a_ledger_is_told_of(tmp_path, monkeypatch):
@@ -441,10 +493,10 @@ def test_a_disk_that_fails_when_it_is_to_keep_a_ledger_is_told_of(tmp_path, monk
     def no_room(_):
         raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-    monkeypatch.setattr(ledger_folder.os, "fdatasync", no_room)
+    monkeypatch.setattr(ledger_files.os, "fdatasync", no_room)
     ledger = opened(tmp_path, "r1")
     ledger.note_started("app")
-    with pytest.raises(StateError, match=r"ledger-r1.jsonl can't be written or read: Disk quota exceeded"):
+    with pytest.raises(StateError, match=r"ledger-\d{14}-r1.jsonl can't be written or read: Disk quota exceeded"):
         ledger.close()
     assert open_files(tmp_path) == []
     ledger.close()
@@ -453,7 +505,7 @@ def test_a_disk_that_fails_when_it_is_to_keep_a_ledger_is_told_of(tmp_path, monk
 def test_lines_outlive_the_process_after_a_second_without_another_call(tmp_path):
     ledger = opened(tmp_path, "r1")
     ledger.note_tag("app", "v1", DIGEST, None, 0, layout="app")
-    wait_until(lambda: (tmp_path / "ledger-r1.jsonl").read_bytes().endswith(b"\n"), what="the line is written")
+    wait_until(lambda: file_of(tmp_path, "r1").read_bytes().endswith(b"\n"), what="the line is written")
     assert digest_of(opened(tmp_path, "r2"), "app", "v1") == DIGEST
     ledger.close()
 
@@ -497,6 +549,17 @@ def test_a_failure_that_nobody_heard_of_is_told_at_the_close(tmp_path):
     writer.close()
 
 
+def test_what_was_torn_is_no_part_of_what_is_written_after_it(tmp_path):
+    writer = JsonLinesWriter(tmp_path / "lines")
+    writer.append({"a": 1})
+    writer.close()
+    with (tmp_path / "lines").open("ab") as file:
+        file.write(b'{"b": ')
+    writer.append({"c": 3})
+    writer.close()
+    assert list(json_lines.read_json_lines(tmp_path / "lines")) == [{"a": 1}, {"c": 3}]
+
+
 def test_a_file_size_limit_is_a_state_error(tmp_path):
     program = f"""
 import pathlib, resource
@@ -534,9 +597,15 @@ def left_apart(monkeypatch):
 
 def many_runs(folder, count=25):
     for i in range(count):
-        note(folder, f"r{i:02}", tag=f"v{i}")
-        note(folder, f"r{i:02}", tag="moving", digest=f"sha256:{i:064x}")
-        os.utime(folder / f"ledger-r{i:02}.jsonl", (time.time() - 3600.0 + i,) * 2)
+        ledger = opened(folder, f"r{i:02}")
+        ledger.note_tag("app", f"v{i}", DIGEST, "manifest", 0, layout="app")
+        ledger.note_tag("app", "moving", f"sha256:{i:064x}", "manifest", 0, layout="app")
+        ledger.close()
+        leave_alone(folder, f"r{i:02}")
+
+
+def leave_alone(folder, run, seconds=3600.0):
+    os.utime(file_of(folder, run), (time.time() - seconds,) * 2)
 
 
 def written(folder):
@@ -560,33 +629,33 @@ def test_files_in_use_or_just_written_are_not_compacted(tmp_path, monkeypatch):
     with left_apart(monkeypatch):
         many_runs(tmp_path)
         note(tmp_path, "new", tag="new")
-    with (tmp_path / "ledger-r23.jsonl").open("rb") as in_use:
+    with file_of(tmp_path, "r23").open("rb") as in_use:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         before = written(tmp_path)
-    left = ["ledger-new.jsonl", "ledger-r23.jsonl", "ledger-r24.jsonl"]
-    assert sorted(path.name for path in tmp_path.glob("ledger-*")) == left
+    assert names_left(tmp_path) == ["r23", "r24", "new"]
     assert None not in before
 
 
-def take_back_words_of_the_oldest(folder):
-    """Say in newer files that a tag of the oldest moved, and that another is gone."""
-    note(folder, "r00", tag="deleted")
-    note(folder, "r00", tag="moved")
-    for run in ("r01", "r24"):
-        note(folder, run, tag="moved", digest=OTHER)
-    ledger = opened(folder, "r24")
-    ledger.forget_tag("app", "deleted")
-    ledger.close()
-    for i in range(25):
-        os.utime(folder / f"ledger-r{i:02}.jsonl", (time.time() - 3600.0 + i,) * 2)
+def many_runs_of_which_newer_ones_take_back_words_of_the_oldest(folder):
+    """They say that a tag of it moved, and that another is gone."""
+    oldest = opened(folder, "oldest")
+    for tag in ("deleted", "moved"):
+        oldest.note_tag("app", tag, DIGEST, "manifest", 0, layout="app")
+    oldest.close()
+    many_runs(folder)
+    newest = opened(folder, "newest")
+    newest.note_tag("app", "moved", OTHER, "manifest", 0, layout="app")
+    newest.forget_tag("app", "deleted")
+    newest.close()
+    for run in ("oldest", "newest"):
+        leave_alone(folder, run)
 
 
 def test_words_that_are_older_than_those_of_a_file_in_use_do_not_come_after_them(tmp_path, monkeypatch):
     """What is made one is read first: what a tag moved to, and that it is gone, has to stay the last word."""
     with left_apart(monkeypatch):
-        many_runs(tmp_path)
-        take_back_words_of_the_oldest(tmp_path)
-    with (tmp_path / "ledger-r00.jsonl").open("rb") as in_use:
+        many_runs_of_which_newer_ones_take_back_words_of_the_oldest(tmp_path)
+    with file_of(tmp_path, "oldest").open("rb") as in_use:
         fcntl.flock(in_use, fcntl.LOCK_SH)
         opened(tmp_path, "reader").close()
     with left_apart(monkeypatch):
@@ -598,10 +667,9 @@ def test_words_that_are_older_than_those_of_a_file_in_use_do_not_come_after_them
 def test_files_that_another_user_may_write_alone_are_made_one_as_well(tmp_path, monkeypatch):
     """To read and remove them takes no right to write them; nor does the file that guards who does so."""
     with left_apart(monkeypatch):
-        many_runs(tmp_path)
-        take_back_words_of_the_oldest(tmp_path)
+        many_runs_of_which_newer_ones_take_back_words_of_the_oldest(tmp_path)
     (tmp_path / "compaction.guard").touch()
-    theirs, open_as_root = {tmp_path / "compaction.guard", tmp_path / "ledger-r00.jsonl"}, os.open
+    theirs, open_as_root = {tmp_path / "compaction.guard", file_of(tmp_path, "oldest")}, os.open
 
     def open_as_user(path, flags, *mode, **more):
         if path in theirs and flags & os.O_ACCMODE != os.O_RDONLY:
@@ -628,9 +696,9 @@ def test_that_files_can_not_be_made_one_is_said(tmp_path, monkeypatch, caplog):
 def test_a_file_is_in_nobodys_use_when_it_has_been_left_alone_for_ten_minutes(tmp_path, monkeypatch, age, is_idle):
     with left_apart(monkeypatch):
         many_runs(tmp_path)
-    os.utime(tmp_path / "ledger-r24.jsonl", (time.time() - age,) * 2)
+    leave_alone(tmp_path, "r24", age)
     assert None not in written(tmp_path)
-    assert [path.name for path in tmp_path.glob("ledger-*")] == ([] if is_idle else ["ledger-r24.jsonl"])
+    assert names_left(tmp_path) == ([] if is_idle else ["r24"])
 
 
 def test_a_share_that_locks_only_what_is_open_for_writing_is_compacted_too(tmp_path, monkeypatch):
@@ -651,14 +719,17 @@ def test_a_share_that_locks_only_what_is_open_for_writing_is_compacted_too(tmp_p
 
 def test_the_file_of_a_run_at_work_is_not_compacted_however_old_it_is(tmp_path, monkeypatch):
     folder = tmp_path / "deep" / "pair"
-    at_work = opened(folder, "at-work")
-    at_work.note_started("app")
     with left_apart(monkeypatch):
         many_runs(folder)
-    os.utime(folder / "ledger-at-work.jsonl", (time.time() - 3600.0 + 23.5,) * 2)
+    at_work = opened(folder, "work")
+    at_work.note_started("app")
+    leave_alone(folder, "work")
+    with left_apart(monkeypatch):
+        note(folder, "younger", tag="younger")
+    leave_alone(folder, "younger")
+    monkeypatch.setattr(ledger_folder, "MOST_FILES", 1)
     assert None not in written(folder)
-    names = sorted(path.name for path in folder.glob("ledger-*"))
-    assert names == ["ledger-at-work.jsonl", "ledger-r24.jsonl"], "what is younger waits for it"
+    assert names_left(folder) == ["work", "younger"], "what is younger waits for it"
     at_work.note_tag("app", "v99", DIGEST, None, 0, layout="app")
     at_work.close()
     assert opened(folder, "reader").tags_of("app")["v99"] == DIGEST
