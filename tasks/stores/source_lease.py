@@ -8,7 +8,6 @@ slept for long renews it before it takes anything away.
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from itertools import count
 from typing import TYPE_CHECKING, Self
@@ -28,6 +27,7 @@ from tasks.stores.state.lock_holder import (
     LockHolder,
     held_message,
     keeps_out,
+    uptime,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SourceLease:
         self._holder = LockHolder.here(run, source, "")
         self._beats = count()
         self._mark: str | None = None
-        self._renewed = _clock()
+        self._renewed = uptime()
         self._lock = threading.Lock()
         self._heart = Heartbeat(self._renew, None)
 
@@ -89,7 +89,7 @@ class SourceLease:
         Raises:
             LockHeldError: another run took it, as after this process slept for longer than the expiry.
         """
-        is_stale = _clock() - self._renewed > EXPIRY_SECONDS / 2
+        is_stale = uptime() - self._renewed > EXPIRY_SECONDS / 2
         if self._heart.is_lost or (is_stale and not self._renew()):  # a look alone would not keep others out
             raise LockHeldError("another run took the lease on this source over; nothing more was changed")
 
@@ -126,7 +126,7 @@ class SourceLease:
 
     def _write(self) -> bool:
         """Date the lease anew if it is what we saw last; by our clock no later than the store does."""
-        began = _clock()
+        began = uptime()
         try:
             self._mark = self._files.write_file(PATH, self._content(), self._mark)
         except SourceChangedError:
@@ -137,8 +137,3 @@ class SourceLease:
     def _content(self) -> bytes:
         """Another one each time, as the mark of equal contents is equal."""
         return self._holder.content(beat=next(self._beats))
-
-
-def _clock() -> float:
-    """Seconds that pass while the machine sleeps, too."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

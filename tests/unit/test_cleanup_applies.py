@@ -92,11 +92,11 @@ def test_a_run_whose_lease_was_taken_over_changes_no_layout(source: Path, monkey
     entry = IndexEntry("v1", Descriptor(image["mediaType"], Digest(image["digest"]), image["size"]))
     before = LayoutDirectory(source).read_index("app")
     plan = RepositoryPlan("app", before.etag, removals=(entry,))
-    clock = source_lease._clock
+    clock = source_lease.uptime
     with cleaner(source, only_writer=True) as held:
         other = {**asdict(LockHolder.here("theirs", str(source), "")), "host": "other", "machine": "other"}
         (source / source_lease.PATH).write_text(json.dumps(other))
-        monkeypatch.setattr(source_lease, "_clock", lambda: clock() + EXPIRY_SECONDS)  # as after a sleep
+        monkeypatch.setattr(source_lease, "uptime", lambda: clock() + EXPIRY_SECONDS)  # as after a sleep
         with pytest.raises(LockHeldError, match="took the lease"):
             list(held.apply([plan]))
     assert LayoutDirectory(source).read_index("app").raw == before.raw

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tasks.stores.state.json_lines import JsonLinesWriter
+from tasks.stores.state.lock_holder import uptime
 from tasks.stores.state.state_errors import as_state_error
 
 if TYPE_CHECKING:
@@ -61,8 +62,13 @@ class RunFile:
         with as_state_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._path = folder / f"ledger-{_next_stamp(folder):014d}-{run}.jsonl"
+        self._begun = uptime()
         self._in_use: int | None = _mark_in_use(self._path)
         self._writer = JsonLinesWriter(self._path)
+
+    def age(self) -> float:
+        """How many seconds ago it was begun."""
+        return uptime() - self._begun
 
     def append(self, line: Mapping[str, object], *, at_once: bool) -> None:
         """See `JsonLinesWriter.append`."""

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from tasks.ledger.ledger_memory import LedgerMemory
 from tasks.stores.state.json_lines import json_line, read_json_lines
 from tasks.stores.state.ledger_files import RunFile, in_order
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS
 from tasks.stores.state.run_state import file_name
 from tasks.stores.state.state_errors import state_error
 from tasks.stores.whole_files import is_unfinished, whole_or_not_at_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tasks.ledger.ledger_memory import LedgerPart
@@ -39,16 +40,22 @@ logger = logging.getLogger(__name__)
 
 
 class LedgerFolder:
-    """See `LedgerLines`; each run appends to a file of its own.
+    """See `LedgerLines`; each run appends to a file of its own, or after a sleep to another one.
+
+    Another run may have taken its place: what this one says from then on it did after that.
 
     Within a second a line outlives the process, and when the run has ended the machine as well: to see to that
     sooner, mounts such as s3fs would upload all of the file each time.
     """
 
-    def __init__(self, folder: Path, run_id: str) -> None:
-        """Take where the lines of all runs are, and the name of this one; nothing is read or made yet."""
+    def __init__(self, folder: Path, run_id: str, unseen: Callable[[], float] = lambda: 0.0) -> None:
+        """Take where the lines of all runs are, and the name of this one; nothing is read or made yet.
+
+        `unseen` tells for how many seconds nobody has seen that this run still has its lock.
+        """
         self._folder = folder
         self._run = file_name(run_id)
+        self._unseen = unseen
         self._file: RunFile | None = None
 
     def read(self, only: LedgerPart | None = None) -> LedgerMemory:
@@ -59,20 +66,24 @@ class LedgerFolder:
 
     def append(self, line: Mapping[str, object], *, before_it_is_so: bool = False) -> None:
         """See `LedgerLines.append`; what is not so yet outlives the process at once."""
+        if self._file is not None and min(self._unseen(), self._file.age()) > EXPIRY_SECONDS / 2:
+            self.close()
         if self._file is None:
             self._file = RunFile(self._folder, self._run)
         self._file.append(line, at_once=before_it_is_so)
 
     def flush(self) -> None:
         """See `LedgerLines.flush`."""
-        if self._file is not None:
-            self._file.flush()
+        if (file := self._file) is not None:  # a thread that is closing it is waited for
+            file.flush()
 
     def close(self) -> None:
         """See `LedgerLines.close`."""
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        if self._file is not None:
+            try:
+                self._file.close()
+            finally:
+                self._file = None
 
 
 def _read_folder(folder: Path, only: LedgerPart | None) -> LedgerMemory:

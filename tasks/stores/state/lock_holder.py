@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,6 +142,11 @@ class Heartbeat:
             return self._renew()
         except LayoutliftError:
             return True
+
+
+def uptime() -> float:
+    """Seconds that pass while the machine sleeps, too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def keeps_out(holder: LockHolder | None, age: float) -> bool:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from tasks.oci.errors import LockHeldError
 from tasks.stores.state.lock_group import PAIR, SHARDS, SeenLock
-from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, keeps_out
+from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, keeps_out, uptime
 from tasks.stores.state.state_errors import state_error
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class RunLock:
         self._folder = folder
         self._path = folder / name
         self._holder = holder
+        self._seen = uptime()
         self._heart = Heartbeat(self._renew, on_lost)
 
     def __enter__(self) -> Self:
@@ -60,6 +61,10 @@ class RunLock:
         with contextlib.suppress(OSError, LockHeldError), _guarded(self._folder):
             if self._is_ours():
                 self._path.unlink()
+
+    def unseen(self) -> float:
+        """For how many seconds nobody has seen that the lock is ours, those included in which the machine slept."""
+        return uptime() - self._seen
 
     def _acquire(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -86,9 +91,11 @@ class RunLock:
         return self._holder.wrote(self._path.read_bytes())
 
     def _renew(self) -> bool:
+        began = uptime()
         try:
             if not self._is_ours():
                 return False
+            self._seen = began
             os.utime(self._path)
         except FileNotFoundError:
             return False

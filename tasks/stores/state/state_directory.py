@@ -69,6 +69,7 @@ class StateDirectory:
         self._source = without_credentials(source)
         self._target = without_credentials(target)
         self.folder = root / pair_name(self._source, self._target)
+        self._lock: RunLock | None = None
 
     def run_folder(self, run_id: str) -> Path:
         """See `RunState.run_folder`; the report stays there, too."""
@@ -84,15 +85,19 @@ class StateDirectory:
     ) -> AbstractContextManager[RunLock]:
         """See `RunState.lock`."""
         holder = LockHolder.here(run_id, self._source, self._target)
-        return held_with_others(
-            shard,
-            lambda name: RunLock(self.folder, holder, on_lost, name=name),
-            lambda own: seen_locks(self.folder, own),
-        )
+
+        def lock_of(name: str) -> RunLock:
+            self._lock = RunLock(self.folder, holder, on_lost, name=name)
+            return self._lock
+
+        return held_with_others(shard, lock_of, lambda own: seen_locks(self.folder, own))
 
     def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
         """See `RunState.ledger`."""
-        return Ledger(LedgerFolder(self.folder, run_id), prefix_of(self._target), only)
+        return Ledger(LedgerFolder(self.folder, run_id, self._unseen), prefix_of(self._target), only)
+
+    def _unseen(self) -> float:
+        return 0.0 if self._lock is None else self._lock.unseen()
 
 
 def _forget_old_runs(runs: Path) -> None:

@@ -218,7 +218,7 @@ def test_a_run_that_slept_while_it_renewed_its_lease_keeps_others_out_from_then_
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store dated it before the sleep, and answered after it."""
-    monkeypatch.setattr(source_lease, "_clock", clock)
+    monkeypatch.setattr(source_lease, "uptime", clock)
     files = Unsure(clock)
 
     def sleep() -> None:
@@ -235,7 +235,7 @@ def test_a_run_that_slept_while_it_renewed_its_lease_keeps_others_out_from_then_
 def test_a_run_that_never_heard_that_it_renewed_its_lease_keeps_others_out_after_a_sleep(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_lease, "_clock", clock)
+    monkeypatch.setattr(source_lease, "uptime", clock)
     files = Unsure(clock)
 
     def lose() -> None:

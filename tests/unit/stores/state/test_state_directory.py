@@ -400,6 +400,57 @@ def test_each_run_has_a_file_of_the_ledger_and_reads_those_of_all(state):
     assert state.ledger("r2").tags_of("app") == {"v1": DIGEST}
 
 
+def note(state, run, tag, content):
+    ledger = state.ledger(run)
+    ledger.note_tag("app", tag, Digest.of(content), "manifest", 0, layout="app")
+    ledger.close()
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    """For how long the machine slept, in seconds."""
+    clock, slept = time.clock_gettime, SimpleNamespace(seconds=0.0)
+
+    def clock_gettime(which):
+        return clock(which) + (slept.seconds if which == time.CLOCK_BOOTTIME else 0.0)
+
+    monkeypatch.setattr(time, "clock_gettime", clock_gettime)
+    return slept
+
+
+@pytest.mark.parametrize(("seconds", "files"), [(29.0, 3), (31.0, 4)])
+def test_what_a_run_still_does_that_may_have_lost_its_lock_comes_after_what_others_did_before(
+    state, tmp_path, slept, seconds, files
+):
+    """As a tag that it overwrites in the seconds before it notices."""
+    with state.lock("late"):
+        late = state.ledger("late")
+        for tag in ("before", "late"):
+            late.note_tag("app", tag, Digest.of(b"old"), "manifest", 0, layout="app")
+        late.flush()
+        slept.seconds = seconds
+        other = StateDirectory(tmp_path, "/mnt/bucket", "registry.example:5000/team")
+        for tag in ("before", "late"):
+            note(other, "took-over", tag, b"new")
+        for number in range(5):  # one file for all of it
+            late.note_tag("app", "late", Digest.of(b"%d" % number), "manifest", 0, layout="app")
+        late.close()
+    assert len(list(state.folder.glob("ledger-*"))) == files
+    last = Digest.of(b"4") if files == 4 else Digest.of(b"new")
+    assert state.ledger("reader").tags_of("app") == {"before": Digest.of(b"new"), "late": last}
+
+
+def test_a_beat_after_a_sleep_that_finds_the_lock_its_own_is_a_sign_that_nobody_took_over(state, slept):
+    with state.lock("r1") as lock:
+        ledger = state.ledger("r1")
+        ledger.note_started("one")
+        slept.seconds = 3600.0
+        lock._renew()
+        ledger.note_started("two")
+        ledger.close()
+    assert len(list(state.folder.glob("ledger-*"))) == 1
+
+
 @pytest.mark.parametrize("copied", [shutil.copy, shutil.copy2])
 def test_a_folder_that_was_copied_has_the_same_last_words(state, tmp_path, copied):
     """With its times or without; in which order the files are copied is a matter of chance."""
