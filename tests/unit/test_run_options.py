@@ -57,6 +57,16 @@ def test_another_number_or_order_is_another_choice_and_none_is_that_of_earlier_v
     assert settings_mark((("team/**",), ())) in marks
 
 
+def test_the_marks_that_ledgers_have_are_those_of_these_settings() -> None:
+    """With another form of them no layout would be unchanged any more, for nobody who upgrades."""
+    chosen = {"include": ("team/**",), "exclude": (":nightly-*",)}
+    settings = replace(PLAIN, **chosen, newest=Newest(5, NewestBy.SEMVER), ages=Ages(5.0, None, 1.0)).choice_settings
+    assert settings == (("team/**",), (":nightly-*",), 5, "semver", ("ages", 5.0, None))
+    assert settings_mark(settings) == "0943eadbca163599"
+    assert replace(PLAIN, newest=Newest(1)).choice_settings == (("team/**",), (), 1, "created")
+    assert replace(PLAIN, ages=Ages(5.0, 3.0, 1.0)).choice_settings == (("team/**",), (), ("ages", 5.0, 3.0))
+
+
 @pytest.mark.parametrize(
     "given",
     [
