@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tasks.exact_lists import read_exact_list
+from tasks.choosing_options import ChoosingOptions
 from tasks.oci.registry_profiles import RegistryKind
-from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.reports.results import Depth
 from tasks.operations.running.hold import Limits
@@ -19,9 +17,7 @@ from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin
 
 if TYPE_CHECKING:
     from tasks.endpoints import TargetOptions
-    from tasks.operations.choosing.by_age import Ages
     from tasks.operations.choosing.content_part import ContentPart
-    from tasks.operations.choosing.newest import Newest
     from tasks.ports import Shard
 
 
@@ -56,11 +52,7 @@ class RunOptions:
 
     source: str
     target: TargetOptions | None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    newest: Newest | None = None
-    ages: Ages | None = None
-    tags_from: str | None = None
+    choosing: ChoosingOptions = field(default_factory=ChoosingOptions)
     split_by_name: bool = False
     rename: tuple[str, ...] = ()
     flatten: int | None = None
@@ -97,38 +89,19 @@ class RunOptions:
         return self.policy.depth if self.content_part is None else Depth.BLOBS
 
     @property
-    def selection(self) -> Selection:
-        """Which tags the run is about; a list of them is read each time.
-
-        Raises:
-            ConfigurationError: a pattern or list can't be used.
-        """
-        listed = read_exact_list(self.tags_from)
-        return Selection.parse(self.include, self.exclude, self.newest, listed, self.counted_ages)
-
-    @property
-    def counted_ages(self) -> Ages | None:
-        """Which ages are asked for, from the moment that counts: a part has that of its whole run."""
-        moment = None if self.shard is None else self.shard.moment
-        return self.ages if self.ages is None or moment is None else replace(self.ages, now=moment)
+    def counted_choosing(self) -> ChoosingOptions:
+        """What is chosen, by ages from the moment that counts: a part has that of its whole run."""
+        return self.choosing if self.shard is None else self.choosing.counted_from(self.shard.moment)
 
     @property
     def leaves_out(self) -> bool:
         """Whether the user left something of the source out, so that the run can't speak for all of it."""
-        chosen = (self.include, self.exclude, self.newest, self.ages, self.tags_from)
-        return any(chosen) or not self.policy.referrers
+        return self.choosing.leaves_out or not self.policy.referrers
 
     @property
     def takes_all_tags(self) -> bool:
         """Whether each tag of the source has an outcome, and nothing else has one."""
         return not self.leaves_out and self.policy.untagged is Untagged.NONE
-
-    @property
-    def choice_settings(self) -> tuple[object, ...]:
-        """The options that make the selection, for the ledger's marks; `marked_of` has what each repository adds."""
-        newest = () if self.newest is None else (self.newest.count, str(self.newest.order_by))
-        ages = () if self.ages is None else (("ages", self.ages.newer_than, self.ages.older_than),)
-        return (self.include, self.exclude, *newest, *ages)
 
     @property
     def limits(self) -> Limits:
@@ -153,7 +126,8 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     changed = (n for n in CopyPolicy.__slots__ if getattr(policy, n) != getattr(default, n))
     part = options.content_part
     return (
-        _shown_choice(options)
+        options.counted_choosing.shown()
+        | _shown_source(options)
         | _shown_course(options)
         | (_shown_target(options.target) if options.target is not None else {})
         | (_shown_deletion(options.deletion) if options.deletion is not None else {})
@@ -163,16 +137,9 @@ def shown_options(options: RunOptions) -> dict[str, Any]:
     )
 
 
-def _shown_choice(options: RunOptions) -> dict[str, Any]:
-    listed = ("include", "exclude", "rename")
-    shown: dict[str, Any] = {n: list(getattr(options, n)) for n in listed if getattr(options, n)}
-    if options.newest is not None:
-        shown |= {"newest": options.newest.count, "order_by": str(options.newest.order_by)}
-    if (ages := options.counted_ages) is not None:
-        limits = {"newer_than": ages.newer_than, "older_than": ages.older_than}
-        shown |= {name: seconds for name, seconds in limits.items() if seconds is not None}
-        shown["ages_from"] = datetime.fromtimestamp(ages.now, UTC).isoformat(timespec="seconds")
-    named = ("source_name", "tags_from", "split_by_name", "flatten")
+def _shown_source(options: RunOptions) -> dict[str, Any]:
+    shown: dict[str, Any] = {"rename": list(options.rename)} if options.rename else {}
+    named = ("source_name", "split_by_name", "flatten")
     access = ("endpoint_url", "request_payer", "no_sign_request", "since_last")
     return shown | {n: getattr(options, n) for n in (*named, *access) if getattr(options, n)}
 

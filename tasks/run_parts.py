@@ -207,9 +207,9 @@ def job_of(options: RunOptions) -> RunJob:
         ConfigurationError: a pattern or list can't be used, names are to be no longer than the target's prefix, or a
             part of a run finds another list than the whole one.
     """
-    selection = options.selection
+    selection = options.counted_choosing.selection()
     if options.shard is not None:
-        _refuse_other_list(options.shard, options.tags_from, selection.listed)
+        _refuse_other_list(options.shard, options.choosing.tags_from, selection.listed)
     address = parse_target(options.target.target) if options.target is not None else None
     if address is not None and options.flatten is not None and options.flatten <= address.depth:
         raise ConfigurationError(

@@ -94,7 +94,7 @@ class Works:
         policy, selection = self.policy, self.selection
 
         def begin(inventory: RepositoryInventory, repository: str, units: Sequence[Unit]) -> RepositoryWork:
-            chosen = (*self.options.choice_settings, *marked_of(inventory, selection))
+            chosen = (*self.options.choosing.settings, *marked_of(inventory, selection))
             settings = settings_mark(repository, chosen, policy.untagged, policy.referrers, policy.depth)
             if self.options.since_last and is_unchanged(inventory, repository, self.ledger, settings, selection):
                 done = UnchangedWork(inventory, repository, target.host, self.ledger)

@@ -131,7 +131,7 @@ def _check_files(pairs: Sequence[CutoverParameters]) -> None:
 @contextmanager
 def _watched(pair: CutoverParameters, stop: Stop) -> Iterator[_Watched]:
     options = pair.to_options()
-    selection = options.selection  # once: the list that it may come from is not what is watched
+    selection = options.choosing.selection()  # once: the list that it may come from is not what is watched
     source = open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name)
     try:
         look = partial(_marks, pair.source, source, selection)

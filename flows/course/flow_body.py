@@ -45,7 +45,7 @@ def run_as_flow(
         LayoutliftError: as `drive` does.
     """
     refuse_passing(report=options.report, metrics=options.metrics, state=options.state)
-    refuse_standard_input(tags_from=options.tags_from)
+    refuse_standard_input(tags_from=options.choosing.tags_from)
     watcher = current_watcher()
     try:
         with logged_to_run(), stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):

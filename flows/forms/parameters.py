@@ -79,11 +79,7 @@ class RunParameters(ChoosingParameters, TelemetryParameters):
         return RunOptions(
             source=self.source,
             target=None,
-            include=tuple(self.include),
-            exclude=tuple(self.exclude),
-            newest=self.wanted,
-            ages=self.ages,
-            tags_from=self.tags_from,
+            choosing=self.choosing,
             policy=policy,
             jobs=self.jobs,
             state=self.state,

@@ -8,10 +8,9 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from flows.forms import parameter_fields as f
 from flows.forms.quantities import seconds
-from tasks.exact_lists import read_exact_list
+from tasks.choosing_options import ChoosingOptions
 from tasks.operations.choosing.by_age import Ages
 from tasks.operations.choosing.newest import Newest, NewestBy
-from tasks.operations.choosing.selection import Selection
 
 _CHOOSE_BY_RULE = ("include", "exclude", "newest", "newer_than", "older_than")
 
@@ -86,22 +85,9 @@ class ChoosingParameters(ReadingParameters):
         return value
 
     @property
-    def wanted(self) -> Newest | None:
-        """How many, as a value of the engine; None where all are wanted."""
-        return None if self.newest is None else Newest(self.newest, self.order_by)
-
-    @property
-    def ages(self) -> Ages | None:
-        """How old, as a value of the engine that counts from this moment on; None where no age is asked for."""
+    def choosing(self) -> ChoosingOptions:
+        """What of it, as a value of the engine; ages count from this moment on."""
+        newest = None if self.newest is None else Newest(self.newest, self.order_by)
         newer, older = (None if each is None else seconds(each) for each in (self.newer_than, self.older_than))
-        return None if newer is older is None else Ages(newer, older, time())
-
-    @property
-    def selection(self) -> Selection:
-        """All of it as a value of the engine.
-
-        Raises:
-            ConfigurationError: a pattern or list can't be used.
-        """
-        listed = read_exact_list(self.tags_from)
-        return Selection.parse(self.include, self.exclude, self.wanted, listed, self.ages)
+        ages = None if newer is older is None else Ages(newer, older, time())
+        return ChoosingOptions(tuple(self.include), tuple(self.exclude), newest, ages, self.tags_from)

@@ -58,7 +58,7 @@ def list_changes(parameters: ListParameters, target: str, *, as_json: bool) -> b
     changes: list[TagChange] = []
     findings: list[Finding] = []
     with opened_source(parameters, access) as (source, map_concurrently):
-        for found in _compared(parameters.selection, source, map_concurrently, ledger):
+        for found in _compared(parameters.choosing.selection(), source, map_concurrently, ledger):
             if isinstance(found, Finding):
                 findings.append(found)
             else:

@@ -54,7 +54,7 @@ def list_source(parameters: ListParameters, *, as_json: bool) -> bool:
     Raises:
         ConfigurationError: the source is not there.
     """
-    selection = parameters.selection
+    selection = parameters.choosing.selection()
     access = BucketAccess(parameters.endpoint_url, parameters.request_payer, anonymous=parameters.no_sign_request)
     readers = READS_AT_ONCE if is_bucket(parameters.source) else 1  # in a directory, each costs a seek
     with opened_source(parameters, access) as (source, map_concurrently):

@@ -147,7 +147,7 @@ class Engine:
         """What makes the work of each kind of run."""
         options = RunOptions(str(self.root), None, policy=policy)
         shared = census or Census(), Progress(), Pace(None, self.stop), Preparation()
-        return Works(source, options, options.selection, hands, self.ledger, *shared)
+        return Works(source, options, options.choosing.selection(), hands, self.ledger, *shared)
 
     def record(self, result: TagResult) -> None:
         self.results.append(result)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tasks.choosing_options import ChoosingOptions
 from tasks.endpoints import TargetOptions
 from tasks.operations.choosing.newest import Newest, NewestBy
 from tasks.operations.in_step.vanished import DeletionLimits
@@ -39,9 +40,11 @@ class Choice:
         return RunOptions(
             source,
             TargetOptions(HOST),
-            include=(self.include,) if self.include else (),
-            exclude=(self.exclude,) if self.exclude else (),
-            newest=None if self.newest is None else Newest(self.newest, NewestBy.NAME),
+            choosing=ChoosingOptions(
+                include=(self.include,) if self.include else (),
+                exclude=(self.exclude,) if self.exclude else (),
+                newest=None if self.newest is None else Newest(self.newest, NewestBy.NAME),
+            ),
             policy=policy,
             jobs=1,
             since_last=self.since_last,

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tasks.choosing_options import ChoosingOptions
 from tasks.ledger.ledger import Ledger
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
@@ -86,7 +87,7 @@ def ended(
     fits, source = FittingPatterns(selection), MemorySource({})
     fits.absorb(fitting)
     job = RunJob(TargetAddress.parse("registry.example"), "root", CopyPolicy(), selection, Renames.parse())
-    options = RunOptions("/source", None, include=patterns, shard=shard)
+    options = RunOptions("/source", None, choosing=ChoosingOptions(patterns), shard=shard)
     ledger = Ledger(MemoryLines())
     ends = RunEnds(kind, source, None, ledger, job=job, log=log, fitting=fits, options=options, stop=stop)
     ends.begin({path: path for path in layouts}, untagged)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks.choosing_options import ChoosingOptions
 from tasks.ledger.ledger import Ledger
 from tasks.oci.digest import Digest
 from tasks.oci.errors import PermissionDeniedError
@@ -48,7 +49,7 @@ class Runs:
 
     def works(self, options: RunOptions) -> Works:
         shared = Census(), Progress(), Pace(None, Stop()), self.preparation
-        return Works(self.source, options, options.selection, self.hands, self.ledger, *shared)
+        return Works(self.source, options, options.choosing.selection(), self.hands, self.ledger, *shared)
 
     def do(self, options: RunOptions, inventory: RepositoryInventory, repository: str) -> list[Outcome | None]:
         units = units_of(inventory, inventory.tags, options.policy)
@@ -86,9 +87,9 @@ def test_a_layout_that_the_same_options_brought_counts_as_done(runs: Runs) -> No
         {"policy": CopyPolicy(untagged=Untagged.ALL)},
         {"policy": CopyPolicy(referrers=False)},
         {"policy": CopyPolicy(depth=Depth.BLOBS)},
-        {"exclude": (":v0",)},
-        {"include": ("app",)},
-        {"newest": Newest(1, NewestBy.NAME)},
+        {"choosing": ChoosingOptions(exclude=(":v0",))},
+        {"choosing": ChoosingOptions(include=("app",))},
+        {"choosing": ChoosingOptions(newest=Newest(1, NewestBy.NAME))},
     ],
     ids=["untagged", "referrers", "depth", "exclude", "include", "newest"],
 )
@@ -114,10 +115,11 @@ def test_a_layout_is_spared_only_as_long_as_time_makes_no_other_choice_of_it(tmp
 
     def at(hour: float, newer: float | None, older: float | None) -> RunOptions:
         limits = [None if each is None else each * HOUR for each in (newer, older)]
-        return replace(OPTIONS, ages=Ages(limits[0], limits[1], start.timestamp() + hour * HOUR))
+        ages = Ages(limits[0], limits[1], start.timestamp() + hour * HOUR)
+        return replace(OPTIONS, choosing=ChoosingOptions(ages=ages))
 
     def spared(options: RunOptions) -> bool:
-        chosen = plan_selection(inventory, options.selection)
+        chosen = plan_selection(inventory, options.choosing.selection())
         units = units_of(inventory, chosen, options.policy)
         work = runs.works(options).migrate(runs.target)(inventory, "app", units)
         for unit in units:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flows.forms.parameters import MigrateParameters
+from tasks.choosing_options import ChoosingOptions
 from tasks.endpoints import TargetOptions
 from tasks.ledger.ledger import Ledger
 from tasks.ledger.ledger_memory import LedgerPart
@@ -135,8 +136,8 @@ def test_a_report_that_got_everywhere_is_named_where_the_user_and_the_state_have
     ("chosen", "left"),
     [
         ({}, "20 tags were"),
-        ({"include": ("*:v1",)}, "up to 20 tags were"),
-        ({"newest": Newest(1)}, "up to 20 tags were"),
+        ({"choosing": ChoosingOptions(include=("*:v1",))}, "up to 20 tags were"),
+        ({"choosing": ChoosingOptions(newest=Newest(1))}, "up to 20 tags were"),
         ({"policy": CopyPolicy(untagged=Untagged.ALL)}, "up to 20 tags were"),
     ],
     ids=["all", "patterns", "newest", "untagged"],
@@ -282,7 +283,8 @@ def test_a_part_of_a_run_that_finds_another_list_does_nothing(options: RunOption
     def opened(text: str, whole: ExactList | None) -> None:
         images.write_text(text)
         part = Shard("run", 1, ("app",), listed=None if whole is None else whole.mark_of(["app"]))
-        with open_run(RunKind.CHECK, replace(options, tags_from=str(images), shard=part), Stop()):
+        choosing = ChoosingOptions(tags_from=str(images))
+        with open_run(RunKind.CHECK, replace(options, choosing=choosing, shard=part), Stop()):
             pass
 
     whole = ExactList.parse(["app:v1", "app:v2", "other:v1"], "images.txt")

@@ -194,7 +194,7 @@ def test_a_list_is_all_that_chooses(model: type[RunParameters], beside: dict[str
     given = {"source": "/mnt/bucket", "target": "registry.example", "tags_from": "images.txt"}
     with pytest.raises(ConfigurationError, match="says exactly what comes"):
         checked(model, given | beside)
-    assert checked(model, given).to_options().tags_from == "images.txt"
+    assert checked(model, given).to_options().choosing.tags_from == "images.txt"
 
 
 @MODELS
@@ -204,7 +204,7 @@ def test_an_order_without_a_number_is_refused_as_it_has_no_use(model: type[RunPa
         checked(model, given)
     with pytest.raises(ConfigurationError, match="--newest"):
         checked(model, given | {"newest": 0})
-    assert checked(model, given | {"newest": 3}).to_options().newest == Newest(3, NewestBy.SEMVER)
+    assert checked(model, given | {"newest": 3}).to_options().choosing.newest == Newest(3, NewestBy.SEMVER)
 
 
 @MODELS
@@ -213,12 +213,16 @@ def test_ages_are_written_as_in_a_policy_and_counted_from_now_on(
 ) -> None:
     monkeypatch.setattr(source_parameters, "time", lambda: 5_000_000.0)
     given = {"source": "/mnt/bucket", "target": "registry.example"}
-    both = checked(model, given | {"newer_than": "1w2d", "older_than": "6h"})
-    assert both.to_options().ages == Ages(9 * 86_400.0, 6 * 3_600.0, 5_000_000.0)
-    assert both.selection.ages == both.to_options().ages
-    assert checked(model, given | {"newer_than": "90d"}).to_options().ages == Ages(90 * 86_400.0, None, 5_000_000.0)
-    assert checked(model, given | {"older_than": "30m"}).to_options().ages == Ages(None, 1_800.0, 5_000_000.0)
-    assert checked(model, given).to_options().ages is None
+
+    def ages(**limits: str) -> Ages | None:
+        made = checked(model, given | limits)
+        assert made.choosing == made.to_options().choosing
+        return made.choosing.ages
+
+    assert ages(newer_than="1w2d", older_than="6h") == Ages(9 * 86_400.0, 6 * 3_600.0, 5_000_000.0)
+    assert ages(newer_than="90d") == Ages(90 * 86_400.0, None, 5_000_000.0)
+    assert ages(older_than="30m") == Ages(None, 1_800.0, 5_000_000.0)
+    assert ages() is None
 
 
 @MODELS

@@ -80,7 +80,8 @@ def test_each_part_counts_ages_from_the_moment_of_the_whole_run(monkeypatch: pyt
     given = ScaledMigrateParameters(source="/bucket", target="h", task_runner=TaskRunner.DASK, older_than="6h")
     cluster = Cluster(expiry=0)
     done(cluster, [replace(SHARD, moment=1_000.0), replace(SHARD, number=2, moment=1_000.0)], monkeypatch, given)
-    assert [options.selection.ages for options in cluster.given] == [Ages(None, 21_600.0, 1_000.0)] * 2
+    counted = [options.counted_choosing.selection().ages for options in cluster.given]
+    assert counted == [Ages(None, 21_600.0, 1_000.0)] * 2
 
 
 def test_where_nothing_was_selected_no_cluster_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
