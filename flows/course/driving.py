@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from tasks.oci.codes import Refused
 from tasks.oci.errors import (
     TRANSIENT_CODES,
     ConflictsError,
+    IncompleteError,
     InterruptedRunError,
     LayoutliftError,
     ReferrerConflictError,
@@ -26,7 +28,7 @@ from tasks.run_options import RunKind
 from tasks.runs import open_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from typing import TypeAlias
 
@@ -72,17 +74,15 @@ def drive(
         if kind is RunKind.MIGRATE and options.policy.on_conflict is OnConflict.FAIL:
             _look_first(run, options, read, watcher.stop)  # now that no other run of the pair is at work
         with watcher.watch(run), told_by_metrics(run, told_as):
-            _carry_out(run, read, work, watcher.stop)
+            with _told_by_its_end(run):
+                _carry_out(run, read, work, watcher.stop)
             if publish is not None:
                 publish(run)
             run.raise_if_incomplete()
 
 
 def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> None:
-    """Do a run's work within its limits, and write its report, whatever becomes of the work.
-
-    What ended a run that nobody interrupted is in its log, and told when it is asked whether it is complete.
-    """
+    """Do a run's work within its limits, and write its report, whatever becomes of the work."""
     try:
         with kept_within_limits(run, read):
             survey = run.survey()
@@ -92,10 +92,10 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
                 run.controls.hold.wait(stop)
             run.ends.settle(complete=run.tree.complete)
     except LayoutliftError as error:
-        stop.set()
         if not _is_told(run, error):
             run.log.note(Finding(".", error.code, str(error)))
-            raise
+        stop.set()
+        raise
     except BaseException:
         stop.set()
         raise
@@ -107,6 +107,21 @@ def _carry_out(run: Run, read: LimitsReader | None, work: Work, stop: Stop) -> N
 def _is_told(run: Run, error: LayoutliftError) -> bool:
     """Whether all that the error says is that the run is over, and its log has what ended it."""
     return isinstance(error, InterruptedRunError) and run.log.ended_by is not None
+
+
+@contextmanager
+def _told_by_its_end(run: Run) -> Iterator[None]:
+    """Have a run that nobody interrupted say what ended it.
+
+    Raises:
+        IncompleteError: that did; no report of it is published, so that a part of a run is done again.
+    """
+    try:
+        yield
+    except InterruptedRunError as error:
+        if _is_told(run, error) and (line := run.closing()) is not None:
+            raise IncompleteError(line) from error
+        raise
 
 
 def work_here(run: Run, survey: Survey) -> None:

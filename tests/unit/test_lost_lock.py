@@ -75,17 +75,18 @@ def test_a_lock_that_is_lost_before_there_is_a_log_is_told_once_there_is_one(tmp
 def test_a_run_that_loses_its_lock_while_it_looks_through_the_source_was_not_interrupted(
     tmp_path: Path, options: RunOptions, on_conflict: OnConflict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After a run that was, no further mapping of a file is begun."""
-    tell = LostLock.tell
+    """After a run that was, no further mapping of a file is begun; and a part that hands nothing in is done again."""
+    tell, published = LostLock.tell, list[object]()
 
     def tell_and_lose(lost: LostLock, log: RunLog) -> None:
         tell(lost, log)
         lost.end()
 
     monkeypatch.setattr(LostLock, "tell", tell_and_lose)
+    chosen = replace(options, policy=CopyPolicy(on_conflict=on_conflict))
     with pytest.raises(IncompleteError, match="the run lost its lock: 0 of 0 tags and 1 other thing") as raised:
-        drive(RunKind.MIGRATE, replace(options, policy=CopyPolicy(on_conflict=on_conflict)), Console(), work_here)
-    assert exit_code(raised.value) == 1
+        drive(RunKind.MIGRATE, chosen, Console(), work_here, published.append)
+    assert (exit_code(raised.value), published) == (1, [])
     report = json.loads((tmp_path / "report.json").read_text())
     assert [each["code"] for each in report["findings"]] == ["lock_held"]
 
