@@ -33,6 +33,8 @@ def drop_layout(tools: ApplyTools, path: str) -> bool:
     texts = tuple(
         (place, each.raw.decode("utf-8", "surrogateescape")) for place, each in contents if each is not None
     )
+    if len(texts) != len(stored):
+        return False  # one came or went just now, or can't be read: nobody knows what goes, nor could put it back
     index = dict(texts).get(below(path, INDEX))
     if (index is not None and next(iter_index(index), None) is not None) or _has_writer(files, path):
         return False  # somebody has written it since the look, or is about to

@@ -77,6 +77,20 @@ def test_a_layout_that_names_something_is_not_dropped() -> None:
     assert dict(world.files.contents()) == before
 
 
+@pytest.mark.parametrize("path", [INDEX_PATH, MARKER_PATH])
+def test_a_layout_of_whose_files_one_is_seen_and_can_not_be_read_stays_whole(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """What an index names that a mount says is not there, nobody knows; nor could it be put back."""
+    world = World()
+    if path == INDEX_PATH:
+        world.files.put(path, named(world.index, image([1]), "v1"))
+    before, read_file = dict(world.files.contents()), world.files.read_file
+    monkeypatch.setattr(world.files, "read_file", lambda asked: None if asked == path else read_file(asked))
+    assert not drop_layout(world.tools(), LAYOUT)
+    assert dict(world.files.contents()) == before
+
+
 def test_a_blob_that_comes_while_a_layout_is_dropped_brings_it_back() -> None:
     """Its writer has read the index already, and will write it."""
     world = World()
