@@ -21,7 +21,11 @@ def main(arguments: Sequence[str]) -> int:
     desk = Desk(prefect_server.state_folder(), chosen.settings)
     try:
         if chosen.action == "up":
-            print(f"Dashboard: {desk.up()}", flush=True)
+            url = desk.up()
+            print(f"Dashboard: {url}", flush=True)
+            if desk.has_foreign_settings:
+                lead = f"to lead the command prefect to this server, set PREFECT_API_URL={url}/api"
+                print(f"{chosen.settings} is not of make up, and stays as it is; {lead}", file=sys.stderr)
         else:
             stopped = desk.down()
             print(stopped if stopped.address is None else f"stopped, with its worker: {stopped}", file=sys.stderr)

@@ -33,6 +33,8 @@ PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "8"}
 PARENT_FIELD = 1  # of /proc/PID/stat, behind the program's name
 SETTINGS = CLONE / "prefect.toml"
 """Where Prefect's own command, called in the clone, looks for its server."""
+OURS = "# Written by `make up`"
+"""How that file begins if it is ours."""
 
 
 class OperationsError(Exception):
@@ -57,7 +59,8 @@ class Desk:
     def up(self) -> str:
         """Have everything running; the dashboard's address."""
         address = prefect_server.ensure_server()
-        self.settings.write_text(f'# Written by `make up`, removed by `make down`.\n[api]\nurl = "{address.api}"\n')
+        if not self.has_foreign_settings:
+            self.settings.write_text(f'{OURS}, removed by `make down`.\n[api]\nurl = "{address.api}"\n')
         self._deploy(address.api)
         self._start_worker(address.api)
         return address.url
@@ -66,8 +69,14 @@ class Desk:
         """End the worker and the server, and tell which; runs, schedules and deployments stay in its database."""
         self._end_worker()
         stopped = prefect_server.stop()
-        self.settings.unlink(missing_ok=True)
+        if not self.has_foreign_settings:
+            self.settings.unlink(missing_ok=True)
         return stopped
+
+    @property
+    def has_foreign_settings(self) -> bool:
+        """Whether the file of settings is somebody's own: that is neither written nor removed, as git has no copy."""
+        return self.settings.exists() and not self.settings.read_bytes().startswith(OURS.encode())
 
     def _has_worker_of(self, api: str) -> bool:
         """Whether a worker runs that asks this server; a server may have another port than before."""

@@ -9,12 +9,15 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from flows.server import prefect_server
 from infra.demo.left_running import LeftRunning, Running
 from infra.operations import desk
+from infra.operations.__main__ import main as operations
 from infra.operations.desk import Desk, deployed_state
 from infra.real_parts import wait_until
 from infra.real_parts.prefect_worker import PrefectWorker, ask
@@ -84,6 +87,43 @@ def test_runs_at_work_end_in_order_before_their_worker_does(
     assert (tmp_path / "ended").read_text() == "in order\n"
     assert start_time(worker.pid) is None
     assert not left.exists()
+
+
+@pytest.fixture
+def settings(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where Prefect's own command looks for its server; all that `up` and `down` start or end is there already."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    address = SimpleNamespace(url="http://127.0.0.1:1", api=API)
+    monkeypatch.setattr(prefect_server, "ensure_server", lambda: address)
+    monkeypatch.setattr(prefect_server, "stop", lambda: SimpleNamespace(address=None))
+    monkeypatch.setattr(prefect_server, "state_folder", lambda: state)
+    for part in ("_deploy", "_start_worker"):
+        monkeypatch.setattr(Desk, part, lambda *_: None)
+    return tmp_path / "prefect.toml"
+
+
+def test_somebody_s_own_settings_of_prefect_are_neither_overwritten_nor_removed(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are ignored by git, so nothing would bring them back."""
+    settings.write_text('[api]\nurl = "https://prefect.example.com/api"\n')
+    before = settings.read_bytes()
+    assert operations(["up", "--settings", str(settings)]) == 0
+    told = capsys.readouterr().err
+    assert f"{settings} is not of make up, and stays as it is" in told
+    assert f"PREFECT_API_URL={API}\n" in told
+    assert settings.read_bytes() == before
+    assert operations(["down", "--settings", str(settings)]) == 0
+    assert settings.read_bytes() == before
+
+
+def test_settings_of_ours_are_written_anew_and_removed(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        assert operations(["up", "--settings", str(settings)]) == 0
+        assert f'url = "{API}"' in settings.read_text()
+        assert capsys.readouterr().err == ""
+    assert operations(["down", "--settings", str(settings)]) == 0
+    assert not settings.exists()
 
 
 def test_a_worker_that_never_came_up_is_not_taken_for_one_that_runs(state: Path) -> None:
