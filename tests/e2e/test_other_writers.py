@@ -101,6 +101,27 @@ def test_what_has_only_a_digest_beside_two_of_one_tag_is_copied_and_takes_no_nam
     }
 
 
+def test_an_index_json_that_is_itself_the_index_of_an_image_is_named_by_the_digest_that_people_pull(
+    layoutlift: Layoutlift, docker_registry: Registry, oras_cli: Cli, tmp_path: Path, prefix: str
+) -> None:
+    """As apko writes it: the entries are the platforms, and what lists them is no blob."""
+    layout = LayoutBuilder(tmp_path / "source" / "app")
+    for architecture in ("amd64", "arm64"):
+        platform = {"architecture": architecture, "os": "linux"}
+        image = layout.image(layers=[architecture.encode()], config=platform, listed=False)
+        layout.entry({**image, "platform": platform})
+    layout.write()
+    target = f"{docker_registry.host}/{prefix}"
+    ended = layoutlift.migrate(tmp_path / "source", target)
+    assert (ended.outcomes, ended.findings) == ({}, {("app", "no_tags")})
+    index = (layout.path / "index.json").read_bytes()
+    oras_cli(*advised("no_tags", "manifest push", LAYOUT=layout.path, TAG="v1"))
+    assert layoutlift.migrate(tmp_path / "source", target).outcomes == {"app:v1": "copied"}
+    there = RepositoryView(docker_registry, f"{prefix}/app")
+    assert there.manifest("v1") == index
+    assert all(there.manifest(entry["digest"]) for entry in layout.entries)
+
+
 def entries_with(layout: LayoutBuilder, ref_name: str) -> list[Descriptor]:
     entries = json.loads((layout.path / "index.json").read_text())["manifests"]
     noted = "org.opencontainers.image.ref.name"

@@ -69,7 +69,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "before --flatten; with --split-by-name, migrate each of the layouts that the message names as a SOURCE of "
         "its own.",
         "no_tags": f"Give it a tag at the source {_TAG}, or take it by digest with --untagged all, which some "
-        f"registries soon delete. {_NOT_WHERE_NAMES_ARE_SHARED}",
+        f"registries soon delete. {_NOT_WHERE_NAMES_ARE_SHARED} Where the entries are the platforms of one image, as "
+        "apko writes them, index.json is itself what needs the tag (oras manifest push --oci-layout LAYOUT:TAG "
+        "LAYOUT/index.json).",
         "empty_index": "Nothing to do, if all of it was deleted on purpose; else look with layoutlift recover what a "
         "lost write has left: with --apply, it is named again.",
         "referrers_left": "Nothing to do, if nobody needs them; else take them by digest with --untagged all.",
