@@ -67,7 +67,7 @@ class FileKind(StrEnum):
     """What lies in a layout besides content."""
 
     INGEST = "ingest"
-    """A file that a writer began and never finished, as oras does in `ingest`."""
+    """A file that a writer of oras began and never finished."""
     UPLOAD = "upload"
     """A multipart upload that was never completed."""
 
