@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 
 from flows.course.benchmark_course import drive_benchmark
 from flows.course.deployed_paths import with_lasting_results
+from flows.course.deployed_variables import warn_of_variables
 from flows.course.flow_body import skipped
 from flows.course.stopping import stopped_as_before
 from flows.course.watching import current_watcher
@@ -27,6 +28,7 @@ from tasks.operations.reports.told_errors import told_plainly
 def benchmark(**given: Any) -> State[None] | None:
     """Measure what pulling artifacts costs through each mount, the native API and a registry."""
     parameters = filled_in(p.BenchmarkParameters, given)
+    warn_of_variables(parameters)
     watcher = current_watcher()
     try:
         with told_plainly(), stopped_as_before(), heartbeats(), ended_by_a_pause(watcher.stop.set):

@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import State
 
+from flows.course.deployed_variables import warn_of_variables
 from flows.course.flow_body import run_as_flow
 from flows.forms import scale_parameters as s
 from flows.forms.filled_in import filled_in
@@ -20,4 +21,5 @@ from tasks.run_options import RunKind
 def migrate(**given: Any) -> State[None] | None:
     """Lift every repository and tag of a tree of image layouts into a registry, verified."""
     parameters = filled_in(s.ScaledMigrateParameters, given)
+    warn_of_variables(parameters)
     return run_as_flow(RunKind.MIGRATE, parameters.to_options(), work_for(parameters))

@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import State
 
+from flows.course.deployed_variables import warn_of_variables
 from flows.course.flow_body import run_as_flow
 from flows.forms import scale_parameters as s
 from flows.forms.filled_in import filled_in
@@ -20,4 +21,5 @@ from tasks.run_options import RunKind
 def verify(**given: Any) -> State[None] | None:
     """Prove that the registry holds every repository and tag of a tree of image layouts."""
     parameters = filled_in(s.ScaledVerifyParameters, given)
+    warn_of_variables(parameters)
     return run_as_flow(RunKind.VERIFY, parameters.to_options(), work_for(parameters))
