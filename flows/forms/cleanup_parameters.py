@@ -11,9 +11,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from flows.forms import field_checks as checks
 from flows.forms import parameter_fields as p
 from flows.forms.block_names import block_name
-from flows.forms.quantities import size_in_bytes, waiting_time
+from flows.forms.quantities import seconds, size_in_bytes
 from flows.forms.source_parameters import Parameters, SourceParameters
 from tasks.endpoints import TargetOptions
+from tasks.stores.state.plan_shelf import KEPT_SECONDS
 
 if TYPE_CHECKING:
     from tasks.operations.cleanup.values import PlanLimits
@@ -58,10 +59,16 @@ AutoApply = Annotated[
 ]
 
 
+def _while_it_is_kept(text: str) -> str:
+    if seconds(text) > KEPT_SECONDS:
+        raise ValueError(f"a plan waits for {KEPT_SECONDS / 86_400:.0f}d at most: it is not kept longer")
+    return text
+
+
 ApprovalWithin = Annotated[
     str,
-    Field(description="How long a plan waits for a yes before its run fails: 6d, 12h"),
-    AfterValidator(waiting_time),
+    Field(description="How long a plan waits for a yes before its run fails, 90d at most: 6d, 12h"),
+    AfterValidator(_while_it_is_kept),
 ]
 PlansFolder = Annotated[
     str | None,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT_SECONDS = 90 * 86_400.0
-"""How long plans stay that are done with, for whoever wants to know what a run was about."""
+"""How long plans stay: for a yes to them, and then for whoever wants to know what a run was about."""
 _OPEN, _PLAN, _DRAFT = ".open", ".jsonl", ".draft-"
 
 
