@@ -1,5 +1,6 @@
 """The deployments fit the flows, and the check that says so notices when they do not."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,12 @@ def test_the_runs_of_a_pair_have_one_ledger_and_one_lock_in_whatever_pod_or_cont
     (state,) = {each.get("state") for each in parameters}
     assert str(state).startswith("s3://"), "neither jobs nor machines share a folder"
     assert len({(each["source"], each["target"]) for each in parameters}) == 1
+
+
+@pytest.mark.parametrize("pool", ["docker", "kubernetes"])
+def test_what_schedules_missed_does_not_begin_at_once_and_a_sharded_run_has_room_for_its_parts(pool: str) -> None:
+    path = DEPLOYMENTS.parent / "pools" / f"{pool}.yaml"
+    said = rf"^#   .*(?:--limit|set-concurrency-limit layoutlift-{pool}) (\d+)"
+    (limit,) = re.findall(said, path.read_text(), re.MULTILINE)
+    deployments = yaml.safe_load(path.read_text())["deployments"]
+    assert int(limit) > max(each["parameters"].get("shards", 0) for each in deployments), "the run itself holds one"
