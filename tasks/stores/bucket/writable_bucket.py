@@ -6,20 +6,26 @@ removal of that marker. Elsewhere it is copied to the quarantine's prefix by the
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import DRAFTS, OWN_FOLDER, StoredFile
-from tasks.oci.errors import ContentNotFoundError, SourceChangedError, SourceWriteError
+from tasks.oci.errors import (
+    ContentNotFoundError,
+    SourceChangedError,
+    SourceError,
+    SourceUnavailableError,
+    SourceWriteError,
+)
 from tasks.stores.bucket.bucket_files import BucketFiles
 from tasks.stores.bucket.conditional_writes import NEW, honours_conditions, honours_deletions
 from tasks.stores.bucket.layout_bucket import LayoutBucket
 from tasks.stores.store_clock import StoreClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tasks.file_ports import UnfinishedUpload
     from tasks.stores.bucket.s3_address import BucketAddress
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 _CLOCK = f"{OWN_FOLDER}/clock"
 WORTH_A_LISTING = 20
 """From so many files of one folder on it is listed, rather than asked for each."""
+
+logger = logging.getLogger(__name__)
 
 
 class BucketWriter(BucketFiles):
@@ -134,13 +142,34 @@ class BucketWriter(BucketFiles):
         self._bucket.abort_upload(self._key(upload.path), upload.upload)
 
     def _unchanged(self, files: Sequence[StoredFile]) -> tuple[StoredFile, ...]:
-        """Those files that are still what they were; many of one folder are seen by listing that."""
-        folders = Counter(_folder(file) for file in files)
-        listed = [folder for folder, count in folders.items() if count >= WORTH_A_LISTING]
-        found = {file for folder in listed for file in self.list_files(folder)}.intersection(files)
-        single = [file for file in files if _folder(file) not in listed]
+        """Those files that are still what they were; many of one folder are seen by listing that from first to last.
+
+        What that does not show is asked for by itself: it changed, or the store lists in an order of its own.
+        """
+        folders: dict[str, list[StoredFile]] = {}
+        for file in files:
+            folders.setdefault(_folder(file), []).append(file)
+        many = [there for there in folders.values() if len(there) >= WORTH_A_LISTING]
+        found = {file for there in many for file in self._listed(there)}.intersection(files)
+        single = [file for file in files if file not in found]
         found.update(filter(None, self._bucket.at_once(lambda file: self.stat_file(file.path), single)))
         return tuple(file for file in files if file in found)
+
+    def _listed(self, files: Sequence[StoredFile]) -> Iterator[StoredFile]:
+        """What the folder of files has from the first of them to the last."""
+        keys = sorted(self._key(file.path) for file in files)
+        folder = keys[0].rpartition("/")[0]
+        try:
+            for found in self._bucket.list_objects(f"{folder}/", after=keys[0][:-1]):
+                if found.key > keys[-1]:
+                    return
+                yield self._stored(found)
+        except SourceUnavailableError:
+            raise
+        except SourceError as error:
+            if error.transient:
+                raise
+            logger.debug("what %s has from %s on can't be told: %s", folder, keys[0], error)
 
     def _description(self, path: str, expected: str | None) -> Mapping[str, Any]:
         """What has to stay of a file of somebody else's: without it a mount gives it another owner and rights."""
