@@ -1,7 +1,8 @@
 """Tells whether a path lies on a file system that may never answer, without touching that file system.
 
 A FUSE mount whose program is stopped, or a hard NFS mount whose server is away, holds whoever asks it anything
-in the kernel, where no signal reaches. `/proc/self/mountinfo` answers from memory.
+in the kernel, where no signal reaches. So do parallel file systems, and what a virtual machine sees of its host.
+`/proc/self/mountinfo` answers from memory.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from pathlib import Path
 from tasks.oci.errors import ConfigurationError
 
 MOUNT_TABLE = Path("/proc/self/mountinfo")
-_MAY_HANG = re.compile(r"fuse.*|nfs4?|cifs|smb3|ceph|afs|autofs")
+_MAY_HANG = re.compile(
+    r"fuse.*|nfs4?|cifs|smb3|ceph|afs|autofs"
+    r"|lustre|gpfs|beegfs(_nodev)?|pvfs2"
+    r"|9p|virtiofs|vboxsf|prl_fs"
+)
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _MOST_LINKS = 40
 _MOUNT_POINT, _SEPARATOR = 4, "-"

@@ -28,6 +28,22 @@ def test_the_table_of_mounts_is_read_with_its_escapes(tmp_path: Path, monkeypatc
     assert hanging_mounts() == set()
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("fuse", "fuse.rclone", "nfs", "nfs4", "cifs", "ceph", "afs"),
+        *("lustre", "gpfs", "beegfs", "beegfs_nodev", "pvfs2"),
+        *("9p", "virtiofs", "vboxsf", "prl_fs"),
+    ],
+)
+def test_whatever_another_machine_serves_may_hang(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that is the host of a virtual one, or a store that fetches content at its first read."""
+    table = tmp_path / "mountinfo"
+    table.write_text(f"30 22 0:30 / /mnt/far rw - {kind} far rw\n31 22 0:31 / /mnt/here rw - xfs /dev/sda rw\n")
+    monkeypatch.setattr(mounts, "MOUNT_TABLE", table)
+    assert hanging_mounts() == {"/mnt/far"}
+
+
 AUTOMOUNT = "34 22 0:34 / /mnt/auto rw,relatime - autofs systemd-1 rw,fd=51,pgrp=1,timeout=0,direct\n"
 MOUNTED = "35 34 0:35 / /mnt/auto rw,nosuid - fuse.s3fs s3fs rw,user_id=0\n"
 
