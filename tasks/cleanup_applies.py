@@ -28,7 +28,7 @@ from tasks.stores.directory import mounts
 from tasks.stores.directory.file_errors import translated
 from tasks.stores.directory.watched_writer import WatchedWritable
 from tasks.stores.directory.writable_directory import WritableDirectory
-from tasks.stores.source_checks import check_source, no_directory
+from tasks.stores.source_checks import check_source, no_directory, refuse_directory_bucket
 from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
@@ -220,6 +220,7 @@ def open_writable(source: str, access: BucketAccess) -> Iterator[WritableSource]
         SourceUnavailableError: its mount does not answer.
     """
     check_source(source)
+    refuse_directory_bucket(source, "the source", "be cleaned up")
     if is_bucket(source):
         yield _writable_bucket(BucketAddress.parse(source), access)
         return

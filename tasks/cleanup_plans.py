@@ -34,6 +34,7 @@ from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.work.concurrency import CallersPool, map_ahead
 from tasks.ports import Finding
 from tasks.stores.bucket.s3_address import BucketAccess, BucketLogin, is_bucket
+from tasks.stores.source_checks import refuse_directory_bucket
 from tasks.stores.whole_files import whole_or_not_at_all
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ def open_planner(options: CleanupOptions, policy: Policy, stop: Stop, *, sweeps:
         ConfigurationError: one of them can't be used.
         AuthenticationError, TransportError: the target does not let us in.
     """
+    refuse_directory_bucket(options.source, "the source", "be cleaned up")
     access = replace(options.access, connections=options.jobs + REPOSITORIES_AT_ONCE)
     with ExitStack() as stack:
         source = open_whole(options.source, stop, access)

@@ -22,7 +22,7 @@ from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.watched_layouts import WatchedLayouts
 from tasks.stores.directory.watched_process import WatchedProcess
 from tasks.stores.pacing import RequestGate
-from tasks.stores.source_checks import check_source, no_directory
+from tasks.stores.source_checks import check_source, no_directory, refuse_directory_bucket
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
     """
     target = target.lower()  # a prefix has no capitals
     if where is not None and is_bucket(where):
+        refuse_directory_bucket(where, "--state", "hold a state")
         from tasks.stores.state.state_bucket import StateBucket  # noqa: PLC0415 - folders don't wait for the SDK
 
         return StateBucket(BucketAddress.parse(where), access.signed, source, target, stop)

@@ -16,6 +16,8 @@ _NO_DIRECTORY = "the source {} is not a directory; is the bucket mounted there?"
 _NO_RIGHT = "this user may not look at the source {}; a mount that another user made needs -o allow_other"
 _A_FILE = "the source {} is a file; name a directory with layouts in it, and unpack an archive first"
 _NO_BUCKET = "the source {} is not a directory; a bucket is named as s3://bucket[/prefix]"
+_OF_DIRECTORY_BUCKETS = ("--x-s3", "--xa-s3")
+"""What the names of such buckets, and of access points to them, end with."""
 _OPENED = Path("/proc/self/fd")
 _NO_PATH = "the source {} is not a directory; name the directory alone, and tags by --include"
 
@@ -75,6 +77,19 @@ def check_place(place: str) -> None:
         BucketAddress.parse(place)
     elif "://" in place:
         raise ConfigurationError(f"{place.partition('://')[0]}:// can't be used; name a directory or s3://bucket")
+
+
+def refuse_directory_bucket(place: str, what: str, can_not: str) -> None:
+    """Refuse a bucket of S3 Express, where it would be asked for single names, or for names in order.
+
+    Raises:
+        ConfigurationError: the place, called `what`, is one.
+    """
+    if is_bucket(place) and BucketAddress.parse(place).bucket.endswith(_OF_DIRECTORY_BUCKETS):
+        raise ConfigurationError(
+            f"{what} {place} is a directory bucket (S3 Express), which can't {can_not}: "
+            "it lists whole folders alone, and in no order"
+        )
 
 
 def refuse_within(source: str, option: str, place: str | None) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from infra.real_parts.waiting import wait_until
 from tasks.cleanup_applies import open_writable
+from tasks.cleanup_plans import CleanupOptions, open_planner
 from tasks.endpoints import close_source, open_source, open_state, source_identity
 from tasks.oci.errors import ConfigurationError, LockHeldError
+from tasks.operations.cleanup.deciding.policy import Policy
 from tasks.stop import Stop
 from tasks.stores import source_checks
 from tasks.stores.bucket.s3_address import BucketAccess
@@ -21,6 +23,22 @@ from tasks.stores.directory import layout_search, mounts
 def enter_writable(source: str) -> None:
     with open_writable(source, BucketAccess()):
         pass
+
+
+def plan_cleanup(source: str) -> None:
+    with open_planner(CleanupOptions(source, BucketAccess()), Policy(()), Stop()):
+        pass
+
+
+@pytest.mark.parametrize("bucket", ["layouts--usw2-az1--x-s3", "layouts--usw2-az1--xa-s3"])
+def test_a_directory_bucket_is_refused_for_what_asks_it_for_more_than_whole_folders(bucket: str) -> None:
+    """Before anything is asked, as a lease or a lock would be written before the first listing fails."""
+    source = f"s3://{bucket}/team"
+    for act in (enter_writable, plan_cleanup):
+        with pytest.raises(ConfigurationError, match=f"{source} is a directory bucket .* can't be cleaned up"):
+            act(source)
+    with pytest.raises(ConfigurationError, match=rf"^--state {source} .* directory bucket .* can't hold a state"):
+        open_state(source, "/mnt/bucket", "host", BucketAccess(), Stop())
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "iso8859-1"])

@@ -47,8 +47,6 @@ _REGION = "AWS_REGION"
 """As other SDKs read it; boto3 knows AWS_DEFAULT_REGION only."""
 _PAGES = (b"<!doctype html", b"<html")
 _BEGIN = 64
-_DIRECTORY = "--x-s3"
-"""What the name of a directory bucket ends with."""
 _OF_NO_REGION, _DEFAULT_REGION = frozenset({None, "aws-global"}), "us-east-1"
 
 
@@ -114,10 +112,8 @@ def _add_md5(params: dict[str, Any], **_: object) -> None:
     params["headers"]["Content-MD5"] = _md5_of(BytesIO(params["body"]))
 
 
-def body_of(bucket: str, body: bytes | BufferedIOBase) -> dict[str, Any]:
+def body_of(body: bytes | BufferedIOBase) -> dict[str, Any]:
     """A body as `put_object` takes it, with what Amazon insists on where objects are locked by default."""
-    if bucket.endswith(_DIRECTORY):  # which knows no locks, nor this checksum
-        return {"Body": body}
     return {"Body": body, "ContentMD5": _md5_of(BytesIO(body) if isinstance(body, bytes) else body)}
 
 

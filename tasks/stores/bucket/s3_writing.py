@@ -102,7 +102,7 @@ class WritableS3Bucket(VersionedS3Bucket):
             SourceChangedError: the store compared, and the condition does not hold.
             SourceWriteError: it can't be written.
         """
-        more = {**body_of(self._name, raw), **(condition or {}), **(described or {}), **self._more}
+        more = {**body_of(raw), **(condition or {}), **(described or {}), **self._more}
         with _written(key):
             answer = self._ask(self._client.put_object, key, Key=key, **more)
             return etag_of(answer, key).strip('"')

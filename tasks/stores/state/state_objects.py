@@ -137,7 +137,7 @@ class StateObjects:
             StateError: it can't be written.
         """
         more: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": only_if} if only_if else {}
-        more |= body_of(self._address.bucket, body)
+        more |= body_of(body)
         key = self._key(name)
 
         def write() -> str:

@@ -1006,10 +1006,6 @@ def test_what_is_written_has_the_checksum_without_which_amazon_takes_nothing_whe
     assert all("content-md5" in request.headers["authorization"] for request in script.requests), "it is signed"
 
 
-def test_what_is_written_to_a_directory_bucket_has_none_which_those_do_not_know() -> None:
-    assert s3_client.body_of("name--usw2-az1--x-s3", CONTENT) == {"Body": CONTENT}
-
-
 def test_why_a_key_is_left_is_told_in_the_words_of_the_store(script: ScriptedRegistry) -> None:
     """A lock and a right that lacks have one code."""
     settings = BucketAccess(endpoint_url=script.url)
