@@ -8,7 +8,7 @@ Contracts are held by one suite, which runs over every store.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -180,6 +180,15 @@ class FileWriter(FileReader, Protocol):
         Raises:
             SourceWriteError: it can't be aborted.
         """
+        ...
+
+
+@runtime_checkable
+class SourceWithFiles(Protocol):
+    """A source as it is, and not as the repositories that its references name."""
+
+    def open_files(self) -> FileReader:
+        """All files of the source, to be looked at and not to be changed."""
         ...
 
 

@@ -38,10 +38,12 @@ class RunEnds:
         options: RunOptions,
         stop: Stop,
         wait: Callable[[], bool] = lambda: False,
+        marked: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
         """Prepare; a shard does nothing of it, but leaves it to the run that it is a part of.
 
-        To `wait` is to do so until the run may go on, and to say whether that took time.
+        To `wait` is to do so until the run may go on, and to say whether that took time. `marked` tells which
+        digests cleanups have marked in a layout of the source, given its path.
         """
         limits = options.deletion if options.shard is None else None
         self._kind = kind
@@ -55,7 +57,12 @@ class RunEnds:
         self._vanished = None
         if target is not None and limits is not None:
             search = VanishedSearch(
-                source, ledger, job.selection, lambda path: job.names([path]).repositories.get(path), stop
+                source,
+                ledger,
+                job.selection,
+                lambda path: job.names([path]).repositories.get(path),
+                stop,
+                marked=marked,
             )
             self._vanished = VanishedCourse(search, target, ledger, log=log, limits=limits, wait=wait)
 

@@ -79,6 +79,7 @@ class Problem(StrEnum):
     """Not even what it is can be told."""
     UNUSABLE_KEY = "unusable_key"
     LAYOUT_HIDDEN = "layout_hidden"
+    LOST_AT_SOURCE = "lost_at_source"
     TAG_COLLISION = "tag_collision"
     TAG_OF_ATTACHED = "tag_of_attached"
     """What is attached to an image has the name that is the image's."""

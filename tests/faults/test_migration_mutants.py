@@ -13,6 +13,7 @@ from tasks.ledger.ledger import Ledger
 from tasks.operations.copying import copy_work, tag_planner
 from tasks.operations.copying.copy_graph import RepositoryCopy
 from tasks.operations.copying.plan_work import PlanWork
+from tasks.operations.in_step.lost_tags import Lost, LostTags
 from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.reports.results import RepositoryInventory, TagResult
 from tasks.operations.work.planning import OnConflict
@@ -42,6 +43,10 @@ def deletes_what_others_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VanishedRemoval, "_is_theirs", lambda *_: False)
 
 
+def deletes_what_the_source_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LostTags, "among", lambda *_: Lost())
+
+
 def spares_what_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     def has_note(inventory: RepositoryInventory, _: str, ledger: Ledger, *__: object) -> bool:
         noted = ledger.layout(inventory.path)
@@ -68,6 +73,7 @@ def plans_without_conflicts(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (overwrites_whatever_is_there, "others' tag|another word|a plan"),
         (deletes_what_others_moved, "not vanished|not what|Write"),
+        (deletes_what_the_source_lost, "not vanished"),
         (spares_what_changed, "last done otherwise|another word"),
         (spares_whatever_is_asked_for, "last done otherwise|another word"),
         (plans_without_conflicts, "a plan left out tags|a plan's exit code"),

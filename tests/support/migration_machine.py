@@ -37,6 +37,8 @@ from tests.support.migration_strategies import (
 from tests.support.migration_verified import check_verified
 from tests.support.migration_world import Told, World, entry_of
 
+HOW_TAGS_LEAVE = ["brought", "found", "theirs", "lost"]
+
 
 class Migrations(RuleBasedStateMachine):
     """Writers at the source, others at the target, and runs of every kind."""
@@ -161,15 +163,21 @@ class Migrations(RuleBasedStateMachine):
         self.run(choice)
 
     @precondition(lambda self: self.tagged())
-    @rule(data=st.data(), choice=usual, how=st.sampled_from(["brought", "found", "theirs"]), trouble=st.booleans())
+    @rule(data=st.data(), choice=usual, how=st.sampled_from(HOW_TAGS_LEAVE), trouble=st.booleans())
     def vanish(self, data: st.DataObject, choice: Choice, how: str, trouble: bool) -> None:
-        """A tag leaves the source that was brought, or only found, or that others have moved by then."""
+        """A tag leaves the source that was brought, or only found, or that others have moved by then.
+
+        Or two writers lose it, and its image stays.
+        """
         path, tag = data.draw(st.sampled_from(self.tagged()))
         if how == "found":
             self.push(path, image([3]), "v3")
             self.model.others_put(path.lower(), tag := "v3", self.world.layouts[path].tags["v3"])
         self.run(replace(choice, limits=None))
-        self.world.layouts[path].delete(tag)
+        if how == "lost":
+            self.world.layouts[path].delete(tag)
+        else:
+            self.model.take_away(path, tag)
         if how == "theirs":
             self.others_put(path, tag, image([4]))
         if trouble:

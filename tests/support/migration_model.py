@@ -118,6 +118,18 @@ class Model:
             reached |= self.below(*new)
         return found
 
+    def take_away(self, path: str, tag: str) -> None:
+        """As oras does: with the manifest and what is below, as far as nothing names that any more."""
+        layout = self.world.layouts[path]
+        digest = layout.tags[tag]
+        layout.delete(tag)
+        for each in self.below(digest) - self.named(layout):
+            layout.blobs.pop(each, None)
+
+    def named(self, layout: Layout) -> set[str]:
+        """The manifests that an index names, or has below."""
+        return self.below(*(each["digest"] for each in layout.entries))
+
     def broken(self, layout: Layout) -> set[str]:
         """What the layout has not, or not as it was."""
         named = self.everything(each["digest"] for each in layout.entries)
@@ -229,7 +241,34 @@ class Model:
         return (self.world.layouts[path].index, choice.settings) in self.spared.get(path, [])
 
     def vanished(self, choice: Choice) -> dict[Place, Known]:
-        """What the source has no more of what runs brought."""
+        """What was taken away at the source of what runs brought, for certain or not."""
+        return {
+            place: known._replace(is_certain=lost is False)
+            for place, known in self.missing(choice).items()
+            if (lost := self.is_lost(known)) is not True
+        }
+
+    def lost(self, choice: Choice) -> dict[Place, bool]:
+        """What writers lost there who overwrote each other, and whether that is certain."""
+        return {
+            place: bool(lost and known.brought)
+            for place, known in self.missing(choice).items()
+            if (lost := self.is_lost(known)) is not False and known.brought is not False
+        }
+
+    def is_lost(self, known: Known) -> bool | None:
+        """Whether what is missing lies in its layout still, where nothing names it; None where nobody can tell."""
+        layout = self.world.layouts.get(known.layout)
+        if not known.is_certain:
+            return None
+        if layout is None or known.digest not in layout.blobs:
+            return False
+        if known.digest in self.named(layout):
+            return None if self.broken(layout) else False
+        return True
+
+    def missing(self, choice: Choice) -> dict[Place, Known]:
+        """What the source does not name any more of what runs brought."""
         opened = {path for path in self.layouts(choice) if self.repository(path) is not None}
         gone = set(self.gone_layouts(choice))
         found = {}

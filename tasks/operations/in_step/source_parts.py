@@ -37,12 +37,25 @@ class SourceParts:
             InvalidLayoutError, SourceError: a layout can't be read, or an index not for the moment.
             InterruptedRunError: the run is to end.
         """
+        parts = self._of(repository)
+        return parts is None or digest in parts
+
+    def has(self, repository: str, digest: Digest) -> bool:
+        """Whether an index of a layout surely lists a manifest, or has it below.
+
+        Raises:
+            InvalidLayoutError, SourceError, InterruptedRunError: as `may_need`.
+        """
+        parts = self._of(repository)
+        return parts is not None and digest in parts
+
+    def _of(self, repository: str) -> frozenset[Digest] | None:
         if repository not in self._parts:
             self._parts[repository] = self._read_or_error(self._feeding.get(repository, ()))
         parts = self._parts[repository]
         if isinstance(parts, LayoutliftError):
             raise parts
-        return parts is None or digest in parts
+        return parts
 
     def _read_or_error(self, layouts: Collection[str]) -> frozenset[Digest] | LayoutliftError | None:
         """Errors are kept as well: each further tag would have all of it read again."""

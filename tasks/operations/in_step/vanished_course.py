@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tasks.oci.codes import Remark
+from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import InterruptedRunError, LayoutliftError, TooManyVanishedError
 from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.in_step.vanished_search import Vanished
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 OTHER_SOURCE = (
     "the source has none of the layouts that earlier runs knew: if it is another one at the same path, give each a "
     "name (--source-name); if it is the same, migrate once without --delete-vanished"
+)
+
+_LOST = (
+    "no index of the source names it any more, but {digest} is still there, as two writers leave it of whom the "
+    "second did not see the first's entry. layoutlift recover brings it back there; if it was taken away on purpose, "
+    "the next layoutlift cleanup apply marks what it left, and the run after that deletes it here"
 )
 
 _BELIEVED_FOR, _TIMES = 60.0, 10
@@ -69,6 +75,7 @@ class VanishedCourse:
         self._wait = wait
         self._repositories: Mapping[str, str] = {}
         self._found = Vanished()
+        self._lost: Collection[VanishedTag] = ()
 
     @property
     def has_planned(self) -> bool:
@@ -91,10 +98,13 @@ class VanishedCourse:
             return
         self._repositories = dict(repositories)
         found = self._search.find(self._repositories)
+        self._lost = found.lost
         self._note_doubts(found)
+        if only_plan:
+            self._note_lost()
         if found.doubts:
             if found.tags:
-                message = f"{_not_deleted(found.tags, planned=only_plan)}, because of what is not listed"
+                message = f"{_not_deleted(found.tags, planned=only_plan)}, because of what can't be told"
                 self._log.note(Finding(".", Remark.NOT_DELETED, message))
             return
         self._found = found
@@ -124,12 +134,23 @@ class VanishedCourse:
     def settle(self, *, complete: bool) -> None:
         """Delete what was planned and is still not at the source, if everything else went well.
 
+        Last of all it is said what the source has lost: that keeps nothing else from being deleted.
+
         The source is looked at again after each time that the run was held, and when the last look is old: others
         may have brought a tag back.
 
         Raises:
             StateError: the ledger can't be written.
         """
+        self._settle(complete=complete)
+        self._note_lost()
+
+    def _note_lost(self) -> None:
+        for each in sorted(self._lost):
+            message = f"{self._target.host}/{each} stays: {_LOST.format(digest=each.digest)}"
+            self._log.note(Finding(each.path, Problem.LOST_AT_SOURCE, message))
+
+    def _settle(self, *, complete: bool) -> None:
         if not self._found.tags:
             if complete:
                 self._forget(self._found)
@@ -157,6 +178,7 @@ class VanishedCourse:
     def _look(self) -> _Look:
         began = now()
         found = self._search.find(self._repositories)
+        self._lost = found.lost
         return _Look(found, began + max(_BELIEVED_FOR, _TIMES * (now() - began)))
 
     def _forget(self, found: Vanished) -> None:

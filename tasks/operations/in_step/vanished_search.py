@@ -10,6 +10,7 @@ from tasks.oci.codes import Remark
 from tasks.oci.errors import LayoutliftError
 from tasks.oci.image_layout import tags_named
 from tasks.oci.reference import is_referrers_list
+from tasks.operations.in_step.lost_tags import LostTags
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.in_step.source_parts import SourceParts
 from tasks.operations.in_step.unlisted import asked_for
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 class Vanished:
     """Tags that are to go, and the layouts among theirs that are not at the source any more, by path.
 
-    `is_other` says that it has none of those that earlier runs knew, as another source at the same path would.
-    `doubts` are layouts that the source does not list, and that are not known to be gone. `feeding` are those of the
-    source that go to each repository of the tags.
+    `lost` are tags that nobody took away there, so that they stay; see `LostTags`. `is_other` says that it has none
+    of the layouts that earlier runs knew, as another source at the same path would. `doubts` are layouts that the
+    source does not list, and that are not known to be gone, or of which it can't be told what was taken away.
+    `feeding` are those of the source that go to each repository of the tags.
     """
 
     tags: frozenset[VanishedTag] = frozenset()
+    lost: frozenset[VanishedTag] = frozenset()
     layouts: frozenset[str] = frozenset()
     is_other: bool = False
     doubts: tuple[Finding, ...] = ()
@@ -54,12 +57,16 @@ class VanishedSearch:
         selection: Selection,
         place_of: Callable[[str], str | None],
         stop: Stop,
+        *,
+        marked: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
+        """`marked` tells which digests cleanups have marked in a layout of the source, given its path."""
         self._source = source
         self._ledger = ledger
         self._selection = selection
         self._place_of = place_of
         self._stop = stop
+        self._lost = LostTags(source, marked, stop)
 
     def find(self, repositories: Mapping[str, str]) -> Vanished:
         """What vanished; nothing where the source shows no layout at all.
@@ -78,9 +85,10 @@ class VanishedSearch:
         gone = frozenset(each.path for each in looked_for if each.code == Remark.LAYOUT_VANISHED)
         brought = self._pairs(repositories, paths, gone)
         tags = [each for repository in brought for each in self._missing(repository, brought[repository], feeding)]
-        doubts = tuple(each for each in looked_for if each.path not in gone)
+        lost = self._lost.among([each for each in tags if each.path not in gone])
+        doubts = (*(each for each in looked_for if each.path not in gone), *lost.doubts)
         fed = {each.repository: feeding.get(each.repository, ()) for each in tags}
-        return Vanished(frozenset(tags), gone, is_other, doubts, fed)
+        return Vanished(frozenset(tags) - lost.tags, lost.tags, gone, is_other, doubts, fed)
 
     def parts(self, found: Vanished) -> SourceParts:
         """What the source has a use for without these tags, as it is by now."""

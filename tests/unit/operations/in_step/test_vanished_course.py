@@ -9,7 +9,7 @@ import pytest
 
 from tasks.ledger.ledger import Ledger
 from tasks.oci.digest import Digest
-from tasks.oci.errors import TargetUnavailableError, TooManyVanishedError
+from tasks.oci.errors import SourceReadError, TargetUnavailableError, TooManyVanishedError
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.selection import Selection
@@ -19,7 +19,7 @@ from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
 from tasks.operations.reports.progress import Progress
 from tasks.operations.reports.run_log import RunLog
-from tasks.ports import BlobContent, Finding, RemoteManifest
+from tasks.ports import BlobContent, BlobStat, Finding, RemoteManifest
 from tasks.registry_ports import Deletion
 from tasks.stop import Stop
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -426,6 +426,63 @@ def test_a_target_that_is_never_ready_in_time_keeps_its_tags_and_that_is_said(wo
     assert world.log.findings[0].message.startswith("2 vanished tags were not deleted, because the target")
     assert len(looks) == 4
     assert world.target.list_tags("app") == {"v1", "v2"}
+
+
+def lost_beside(world: World) -> str:
+    """Have runs have brought `v1`, whose image is still at the source and has no name there, and `goes`."""
+    layout = LayoutBuilder(world.root / "app")
+    image = layout.image(layers=[b"lost"], listed=False)
+    raw = layout.blob_path(image).read_bytes()
+    for blob in layout.path.glob("blobs/sha256/*"):
+        world.target._asked("app").blobs[Digest.of(blob.read_bytes())] = blob.read_bytes()
+    world.brought("app", "v1", manifest=RemoteManifest(raw, image["mediaType"]))
+    world.brought("app", "goes")
+    return str(image["digest"])
+
+
+def test_a_tag_that_the_source_lost_stays_and_keeps_no_other_from_going(world: World) -> None:
+    digest = lost_beside(world)
+    for _ in range(2):
+        found = world.deleted()
+        assert found[-1] == ("app", "lost_at_source")
+        message = world.log.findings[-1].message
+        assert message.startswith("memory/app:v1 stays: ")
+        assert digest in message
+    assert world.target.list_tags("app") == {"v1"}
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_tag_that_was_lost_during_the_run_is_told_of_as_well(world: World, complete: bool) -> None:
+    """It may have been the first one; and nothing of it counts against the limits."""
+    layout = LayoutBuilder(world.root / "app")
+    lost = layout.image("v1", layers=[b"lost"])
+    layout.write()
+    world.brought("app", "goes")
+    Ledger(world.lines).note_tag("app", "v1", lost["digest"], "manifest", 0, layout="app")
+
+    def lose() -> None:
+        layout.entries.clear()
+        layout.write()
+
+    found = world.deleted(meanwhile=lose, complete=complete)
+    assert found == ([("app", "tag_deleted"), ("app", "lost_at_source")] if complete else [(".", "not_deleted")])
+
+
+def test_what_a_plan_would_delete_is_not_what_the_source_lost(world: World) -> None:
+    lost_beside(world)
+    world.course(DeletionLimits(1, None)).begin({"app": "app"}, only_plan=True)
+    assert world.found == [("app", "lost_at_source"), ("app", "to_delete")]
+
+
+def test_where_it_can_not_be_told_what_was_lost_nothing_is_deleted(world: World) -> None:
+    class Unread(LayoutDirectory):
+        def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+            raise SourceReadError("for the moment")
+
+    lost_beside(world)
+    world.source = Unread(world.root)
+    assert world.deleted() == [("app", "source_read"), (".", "not_deleted")]
+    assert world.target.list_tags("app") == {"v1", "goes"}
 
 
 def test_where_the_source_can_not_be_looked_at_again_nothing_is_deleted(world: World) -> None:
