@@ -196,7 +196,7 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
         raise ConfigurationError(f"--state {where.partition('://')[0]}://…: state is kept in a folder or s3://bucket")
     if where is not None and os.path.isfile(where):  # noqa: PTH113 - Path.is_file lets some errors through
         raise ConfigurationError(f"--state {where}: it is a file; state is kept in a folder or s3://bucket")
-    return StateDirectory(Path(where) if where else default_state_root(os.environ), source, target)
+    return StateDirectory(Path(where) if where else default_state_root(os.environ), source, target, stop)
 
 
 @contextmanager

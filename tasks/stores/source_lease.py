@@ -15,19 +15,18 @@ from typing import TYPE_CHECKING, Self
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci.errors import (
     ContentNotFoundError,
-    InterruptedRunError,
     LockHeldError,
     SourceChangedError,
     SourceError,
 )
 from tasks.stores.state.lock_holder import (
     EXPIRY_SECONDS,
-    HEARTBEAT_SECONDS,
     Heartbeat,
     LockHolder,
     held_message,
     keeps_out,
     uptime,
+    watch,
 )
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 PATH = f"{OWN_FOLDER}/lease"
 SETTLE_SECONDS = 1.0
 """How long two who took it at once may need to see each other, where nothing compares and writes in one step."""
-WATCHED_SECONDS = 2 * HEARTBEAT_SECONDS
-"""How long a lease that seems to have ended is looked at there."""
 _RELEASED = b"{}"
 _ATTEMPTS = 3
 
@@ -105,10 +102,8 @@ class SourceLease:
             raise LockHeldError(held_message(holder, age, PATH))
 
     def _watch(self, found: FileContent) -> None:
-        """See that nobody renews it: many mounts date a file by the clock of the machine that wrote it."""
-        self._stop.pause(WATCHED_SECONDS)
-        if self._stop.requested:
-            raise InterruptedRunError("the run was interrupted before it had the lease on this source")
+        """See that nobody renews it."""
+        watch(self._stop, "lease on this source")
         seen = self._files.read_file(PATH)
         if seen is not None and seen.raw not in {found.raw, _RELEASED}:
             raise LockHeldError(held_message(LockHolder.parse(seen.raw), 0, PATH))

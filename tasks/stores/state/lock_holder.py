@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tasks.oci.errors import LayoutliftError
+from tasks.oci.errors import InterruptedRunError, LayoutliftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tasks.stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +149,19 @@ class Heartbeat:
 def uptime() -> float:
     """Seconds that pass while the machine sleeps, too."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def watch(stop: Stop, lock: str) -> None:
+    """Give whoever holds a `lock` two heartbeats, in which they date it anew if they live.
+
+    Many mounts date a file by the clock of the machine that wrote it, so that an old date alone says little.
+
+    Raises:
+        InterruptedRunError: the run is to end.
+    """
+    stop.pause(2 * HEARTBEAT_SECONDS)
+    if stop.requested:
+        raise InterruptedRunError(f"the run was interrupted before it had the {lock}")
 
 
 def keeps_out(holder: LockHolder | None, age: float) -> bool:

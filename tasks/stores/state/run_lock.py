@@ -1,8 +1,9 @@
 """A lock that one run holds on a (source, target) pair: a file with a heartbeat, good on shared folders too.
 
 Age is told by comparing the lock's time with that of a file made just now in the same folder, so that the clocks
-of hosts and file servers need not agree. Judging and replacing a lock is done under a `flock`, which the kernel
-takes back when its holder dies.
+of hosts and file servers need not agree. Where a mount dates files by its host's clock they may not agree all the
+same: a lock of another machine that seems to have ended is watched for two heartbeats before it is taken over.
+Judging and replacing a lock is done under a `flock`, which the kernel takes back when its holder dies.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import fcntl
 import os
 import secrets
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tasks.oci.errors import LockHeldError
+from tasks.stop import Stop
 from tasks.stores.state.lock_group import PAIR, SHARDS, SeenLock
-from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, keeps_out, uptime
+from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, keeps_out, uptime, watch
 from tasks.stores.state.state_errors import state_error
 
 if TYPE_CHECKING:
@@ -28,29 +30,45 @@ _GUARD_SECONDS = 10.0
 _GUARD_STEP_SECONDS = 0.02
 
 
+class _Look(NamedTuple):
+    """A lock as it was seen; both are other ones after a heartbeat, or after somebody took it."""
+
+    content: bytes
+    modified: float
+
+
 class RunLock:
     """The lock of one run, held between enter and exit.
 
     Raises on entering:
         LockHeldError: another run holds it; the message names that run.
+        InterruptedRunError: the run is to end, and another one's lock was being watched.
         StateError: the folder can't be written.
     """
 
     def __init__(
-        self, folder: Path, holder: LockHolder, on_lost: Callable[[], None] | None = None, *, name: str = PAIR
+        self,
+        folder: Path,
+        holder: LockHolder,
+        on_lost: Callable[[], None] | None = None,
+        *,
+        name: str = PAIR,
+        stop: Stop | None = None,
     ) -> None:
         """Lock `folder` for `holder`; `on_lost` is called, once, should another run take the lock away."""
         self._folder = folder
         self._path = folder / name
         self._holder = holder
+        self._stop = stop or Stop()
         self._seen = uptime()
         self._heart = Heartbeat(self._renew, on_lost)
 
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with _guarded(self._folder):
-                self._acquire()
+            if (silent := self._acquire(None)) is not None:
+                watch(self._stop, "lock of this source and target")
+                self._acquire(silent)
         except OSError as error:
             raise state_error(error.filename or self._path, error) from error
         self._heart.start()
@@ -66,9 +84,17 @@ class RunLock:
         """For how many seconds nobody has seen that the lock is ours, those included in which the machine slept."""
         return uptime() - self._seen
 
-    def _acquire(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._give_way_or_take_over()
+    def _acquire(self, watched: _Look | None) -> _Look | None:
+        """Take the lock, or tell how one looks that has to be watched before that."""
+        with _guarded(self._folder):
+            with contextlib.suppress(FileNotFoundError):
+                if (silent := self._give_way_or_take_over(watched)) is not None:
+                    return silent
+            self._make()
+        return None
+
+    def _make(self) -> None:
+        self._seen = uptime()
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         except FileExistsError as error:  # where there is no `flock`, another run was quicker
@@ -80,12 +106,18 @@ class RunLock:
             self._path.unlink(missing_ok=True)
             raise
 
-    def _give_way_or_take_over(self) -> None:
-        holder = LockHolder.parse(self._path.read_bytes())
-        age = _folder_time(self._folder) - self._path.stat().st_mtime
+    def _give_way_or_take_over(self, watched: _Look | None) -> _Look | None:
+        found = _Look(self._path.read_bytes(), self._path.stat().st_mtime)
+        holder = LockHolder.parse(found.content)
+        age = _folder_time(self._folder) - found.modified
         if keeps_out(holder, age):
             raise LockHeldError(held_message(holder, age, str(self._path)))
+        if watched is None and not (holder is not None and holder.is_here):  # who is here has our clock
+            return found
+        if watched not in {None, found}:
+            raise LockHeldError(held_message(holder, 0, str(self._path)))
         self._path.unlink()
+        return None
 
     def _is_ours(self) -> bool:
         return self._holder.wrote(self._path.read_bytes())

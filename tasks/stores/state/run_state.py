@@ -36,6 +36,7 @@ class RunState(Protocol):
 
         Raises on entering:
             LockHeldError: another run is inside; the message names its id, host, pid and start.
+            InterruptedRunError: the run is to end, and a folder's lock that seemed to have ended was being watched.
             StateError: the state can't be written.
         """
         ...

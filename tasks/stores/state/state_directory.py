@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tasks.ledger.ledger_memory import LedgerPart
     from tasks.ports import Shard
+    from tasks.stop import Stop
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,9 @@ def made_state_root(environment: Mapping[str, str]) -> Path:
 class StateDirectory:
     """The state of one (source, target) pair below `root`; nothing is made before it is needed."""
 
-    def __init__(self, root: Path, source: str, target: str) -> None:
+    def __init__(self, root: Path, source: str, target: str, stop: Stop | None = None) -> None:
         """Name the pair's folder; credentials in an address are left out of all that is kept."""
+        self._stop = stop
         self._source = without_credentials(source)
         self._target = without_credentials(target)
         self.folder = root / pair_name(self._source, self._target)
@@ -87,7 +89,7 @@ class StateDirectory:
         holder = LockHolder.here(run_id, self._source, self._target)
 
         def lock_of(name: str) -> RunLock:
-            self._lock = RunLock(self.folder, holder, on_lost, name=name)
+            self._lock = RunLock(self.folder, holder, on_lost, name=name, stop=self._stop)
             return self._lock
 
         return held_with_others(shard, lock_of, lambda own: seen_locks(self.folder, own))

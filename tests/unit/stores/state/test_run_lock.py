@@ -3,15 +3,17 @@
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tasks.oci.errors import LockHeldError, StateError
+from tasks.oci.errors import InterruptedRunError, LockHeldError, StateError
+from tasks.stop import Stop
 from tasks.stores.state import run_lock
 from tasks.stores.state.lock_group import PAIR
-from tasks.stores.state.lock_holder import EXPIRY_SECONDS, LockHolder, held_message
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder, held_message
 from tasks.stores.state.run_lock import RunLock, seen_locks
 
 
@@ -84,8 +86,91 @@ def test_a_lock_that_comes_to_be_while_one_is_taken_is_another_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a file system has no `flock`."""
-    monkeypatch.setattr(RunLock, "_give_way_or_take_over", lambda lock: lock._path.touch())
+    monkeypatch.setattr(RunLock, "_give_way_or_take_over", lambda lock, _: lock._path.touch())
     with pytest.raises(LockHeldError, match="another run"), RunLock(tmp_path, holder()):
+        pass
+
+
+class Beating(Stop):
+    """Has the heart of a holder beat while somebody watches its lock."""
+
+    def __init__(self, beat: Callable[[], object]) -> None:
+        super().__init__()
+        self._beat = beat
+        self.watched: list[float] = []
+
+    def pause(self, seconds: float) -> None:
+        self.watched.append(seconds)
+        self._beat()
+
+
+@pytest.fixture
+def elsewhere() -> LockHolder:
+    """A holder on another machine, of which nobody here can tell whether it lives."""
+    return replace(holder("theirs"), host="elsewhere", machine="another boot")
+
+
+@pytest.fixture
+def theirs(tmp_path: Path, elsewhere: LockHolder) -> Path:
+    """Their lock, without a sign of life for more than a minute as its time says."""
+    path = tmp_path / PAIR
+    path.write_bytes(elsewhere.content())
+    age(path, EXPIRY_SECONDS + 10)
+    return path
+
+
+def test_a_run_at_work_keeps_others_out_whatever_its_machine_takes_the_time_for(
+    tmp_path: Path, theirs: Path, elsewhere: LockHolder
+) -> None:
+    """Many mounts date a file by the clock of the machine that wrote it."""
+    watching = Beating(lambda: age(theirs, -HEARTBEAT_SECONDS))
+    with pytest.raises(LockHeldError, match="run theirs on elsewhere"), RunLock(tmp_path, holder(), stop=watching):
+        pytest.fail("it is inside")
+    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert elsewhere.wrote(theirs.read_bytes())
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_lock_that_stays_as_it_is_or_goes_while_it_is_watched_is_taken(
+    tmp_path: Path, theirs: Path, *, ends: bool
+) -> None:
+    watching = Beating(theirs.unlink if ends else lambda: None)
+    with RunLock(tmp_path, ours := holder(), stop=watching):
+        assert ours.wrote(theirs.read_bytes())
+    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+
+
+def test_who_takes_a_lock_over_while_it_is_watched_has_it(tmp_path: Path, theirs: Path) -> None:
+    watching = Beating(lambda: theirs.write_bytes(holder("quicker").content()))
+    with pytest.raises(LockHeldError, match="run quicker on"), RunLock(tmp_path, holder(), stop=watching):
+        pytest.fail("it is inside")
+
+
+def test_while_a_lock_is_watched_others_may_look_at_it(tmp_path: Path, theirs: Path) -> None:
+    def look() -> None:
+        age(theirs, -3600)
+        with pytest.raises(LockHeldError), RunLock(tmp_path, holder()):
+            pytest.fail("it is inside")
+
+    with pytest.raises(LockHeldError), RunLock(tmp_path, holder(), stop=Beating(look)):
+        pytest.fail("it is inside")
+
+
+@pytest.mark.usefixtures("theirs")
+def test_a_run_that_is_told_to_end_takes_no_lock_over(tmp_path: Path) -> None:
+    stop = Stop()
+    stop.set()
+    with pytest.raises(InterruptedRunError), RunLock(tmp_path, holder(), stop=stop):
+        pytest.fail("it is inside")
+
+
+@pytest.mark.parametrize("change", [{"pid": 2**70}, {}])
+def test_no_lock_of_this_machine_is_watched(tmp_path: Path, change: dict[str, int]) -> None:
+    """Neither of a process that is gone, nor of one that was stopped: it has no other clock."""
+    (tmp_path / PAIR).write_bytes(replace(holder(), **change).content())
+    age(tmp_path / PAIR, EXPIRY_SECONDS + 10)
+    watching = Beating(lambda: pytest.fail("it is watched"))
+    with RunLock(tmp_path, holder(), stop=watching):
         pass
 
 

@@ -20,6 +20,7 @@ from infra.real_parts import wait_until
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
+from tasks.stop import Stop
 from tasks.stores.state import lock_holder, run_lock, run_state, state_directory
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
 from tests.support.lock_race import how_many_get_in
@@ -27,9 +28,16 @@ from tests.support.lock_race import how_many_get_in
 DIGEST = "sha256:" + "ab" * 32
 
 
+class Watching(Stop):
+    """Watches a lock for no time."""
+
+    def pause(self, seconds):
+        pass
+
+
 @pytest.fixture
 def state(tmp_path):
-    return StateDirectory(tmp_path, "/mnt/bucket", "registry.example:5000/team")
+    return StateDirectory(tmp_path, "/mnt/bucket", "registry.example:5000/team", Watching())
 
 
 def age_lock(state, seconds):
@@ -265,7 +273,9 @@ def test_just_one_of_many_takes_over(state, tmp_path):
 import pathlib, sys, time
 from infra.real_parts import wait_until
 from tasks.oci.errors import LockHeldError
+from tasks.stop import Stop
 from tasks.stores.state.state_directory import StateDirectory
+Stop.pause = lambda *_: None
 state = StateDirectory(pathlib.Path({str(tmp_path)!r}), "/mnt/bucket", "registry.example:5000/team")
 print("ready", flush=True)
 sys.stdin.readline()
@@ -302,7 +312,7 @@ def test_just_one_of_many_threads_takes_over_again_and_again(state):
 def test_of_two_that_find_no_lock_only_one_makes_it(state, monkeypatch):
     """Where there is no `flock`, both may look before either writes."""
 
-    def quicker(lock):
+    def quicker(lock, _):
         leave_lock(state, run="quicker")
 
     monkeypatch.setattr(run_lock.RunLock, "_give_way_or_take_over", quicker)
