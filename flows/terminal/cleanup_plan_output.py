@@ -16,7 +16,7 @@ from tasks.operations.choosing.tag_order import name_key
 from tasks.operations.cleanup.deciding.choices import NOT_NAMED
 from tasks.operations.cleanup.planning.plan_lines import footer_json, header_json, repository_json
 from tasks.operations.cleanup.planning.plan_summary import also_held
-from tasks.operations.cleanup.planning.plan_totals import totals_of
+from tasks.operations.cleanup.planning.plan_totals import has_work, totals_of
 from tasks.operations.cleanup.planning.space_later import space_from
 from tasks.operations.cleanup.values import CleanupAction, PlanKind
 from tasks.operations.reports.counts import counted
@@ -103,11 +103,10 @@ class _Lines:
             click.echo(f"nothing was changed: {self._doer} does what this plan says", err=True)
 
     def _has_work(self, totals: PlanTotals) -> bool:
-        """Whether there is something to do: a policy's plan also names what it only keeps."""
+        """Whether there is something to do: what people name themselves is in a plan only where it is."""
         if self._header.kind is not PlanKind.CLEANUP:
             return totals.repositories > totals.refused
-        still = ("repositories", "refused", "tags_kept", "blobs_kept", "bytes_kept", "bytes_later", "bytes_held")
-        return any(count for name, count in asdict(totals).items() if name not in still)
+        return has_work(totals)
 
 
 class _Document:

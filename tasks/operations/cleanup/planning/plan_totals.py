@@ -46,6 +46,24 @@ def totals_of(plan: RepositoryPlan, mode: QuarantineMode) -> PlanTotals:
     )
 
 
+def has_work(totals: PlanTotals) -> bool:
+    """Whether anything is done when a cleanup's plan is applied, which also names what it only keeps."""
+    return any(
+        (
+            totals.tags_deleted,
+            totals.tags_added,
+            totals.entries_removed,
+            totals.blobs_marked,
+            totals.blobs_quarantined,
+            totals.blobs_restored,
+            totals.blobs_purged,
+            totals.files_deleted,
+            totals.layouts_dropped,
+            totals.bytes_now,
+        )
+    )
+
+
 def _bytes(decisions: Iterable[BlobDecision | QuarantineDecision | FileDecision], action: CleanupAction) -> int:
     """How many bytes an action is about."""
     return sum(each.size for each in decisions if each.action is action)
