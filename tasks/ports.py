@@ -32,6 +32,14 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing is done with a repository."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """Some of a run's repositories, by their paths at the source; `run` is the id of the whole run.
 

@@ -24,7 +24,7 @@ from tasks.operations.source.source_graph import Census
 from tasks.operations.work.planning import CopyPolicy
 from tasks.operations.work.repository_work import Unit, units_of
 from tasks.operations.work.spare_hands import SpareHands
-from tasks.ports import Finding, LayoutReader
+from tasks.ports import Finding, LayoutReader, Refusal
 from tasks.run_options import RunOptions
 from tasks.run_works import Works
 from tasks.stop import Stop
@@ -70,7 +70,7 @@ class Engine:
     exclude: tuple[str, ...] = ()
     rename: tuple[str, ...] = ()
     selection: Selection | None = None
-    preflight: Callable[[str], tuple[str, str] | None] = lambda _: None
+    preflight: Callable[[str], Refusal | None] = lambda _: None
     wrap: Callable[[Any], Any] = lambda source: source
     stop: Stop = field(default_factory=Stop)
     results: list[TagResult] = field(default_factory=list)

@@ -361,7 +361,7 @@ def test_a_target_that_is_itself_too_deep_for_its_registry_is_said_to_be_so(opti
     """Without --flatten the registry's names are told of, which would lead to it, and with it back here."""
     deep = replace(options, target=TargetOptions("docker.io/ns/sub"))
     names = replace(job_of(deep), profile=profile_of(RegistryKind.AUTO, "docker.io")).names(["app"])
-    assert "use --flatten 2 and a TARGET of fewer than 2 components, or use --rename" in names.refused["app"][1]
+    assert "use --flatten 2 and a TARGET of fewer than 2 components, or use --rename" in names.refused["app"].message
     with pytest.raises(ConfigurationError, match="give 3 or more, or a TARGET of fewer components"):
         job_of(replace(deep, flatten=2))
 

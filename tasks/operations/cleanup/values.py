@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.digest import Digest
-    from tasks.ports import Finding
+    from tasks.ports import Finding, Refusal
 
 PLAN_SCHEMA = 1
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, SpecError)
@@ -198,14 +198,6 @@ class FileDecision:
     mark: str
     action: CleanupAction
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a repository is left alone, whatever the policy says."""
-
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

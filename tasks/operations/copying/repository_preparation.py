@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Refused, Remark
 from tasks.operations.reports.shown_text import printable
-from tasks.ports import Finding
+from tasks.ports import Finding, Refusal
 from tasks.registry_ports import MADE_BY_A_PUSH, NewRepositories
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class Preparation:
     _first_warning: Lock = field(default_factory=Lock, repr=False, compare=False)
     """Held from the first warning on, so that there is no second."""
 
-    def refusal(self, repository: str) -> tuple[str, str] | None:
-        """Why a push to the repository would fail, as code and message.
+    def refusal(self, repository: str) -> Refusal | None:
+        """Why a push to the repository would fail.
 
         Raises:
             RegistryError: the registry does not say.
@@ -43,9 +43,8 @@ class Preparation:
         state = self.state(repository)
         if state.exists or state.comes_by_push:
             return None
-        return Refused.REPOSITORY_MISSING, (
-            f"the target does not have {repository}, and a push does not make it there (see --create-repositories)"
-        )
+        how = "a push does not make it there (see --create-repositories)"
+        return Refusal(Refused.REPOSITORY_MISSING, f"the target does not have {repository}, and {how}")
 
     def announce(self, path: str, repository: str) -> list[Finding]:
         """What a migration, or the first push, would make for the layout at `path`."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.selection import Renames, Selection
     from tasks.operations.reports.run_log import RunLog
-    from tasks.ports import Source
+    from tasks.ports import Refusal, Source
     from tasks.stop import Stop
 
 _MAY_BE_LEFT = frozenset({Remark.EMPTY_FOLDER, Remark.NOT_A_LAYOUT})
@@ -52,7 +52,7 @@ class RunJob:
     selection: Selection
     renames: Renames
     profile: RegistryProfile = GENERIC
-    preflight: Callable[[str], tuple[str, str] | None] = lambda _: None
+    preflight: Callable[[str], Refusal | None] = lambda _: None
     """Asked for each repository of the target: why nothing can be pushed to it, None where something can."""
     known_layouts: Callable[[], Iterable[str]] = tuple
     """The layouts of earlier runs."""
@@ -149,7 +149,7 @@ class Surveyor:
         names = self._names(paths)
         wanted = list(names.repositories)
         counted = self._counted(wanted)  # before what is refused, which may end the run, but not its survey
-        refused = [self._refuse(path, *reason) for path, reason in names.refused.items()]
+        refused = [self._refuse(path, reason) for path, reason in names.refused.items()]
         sizes = {path: counts.entries for path, counts in counted.items()}
         takes_untagged = self._job.policy.untagged is not Untagged.NONE
         expected = sizes if takes_untagged else {path: counts.tagged for path, counts in counted.items()}
@@ -253,13 +253,13 @@ class Surveyor:
         except LayoutliftError as error:
             return error
 
-    def _refuse(self, path: str, code: str, message: str) -> int:
+    def _refuse(self, path: str, reason: Refusal) -> int:
         """Every selected tag of a layout without a place at the target is refused, each by itself; how many.
 
         Where nothing of it was to be brought, no repository is missed. A name that can't be had is said all the same:
         of two layouts that share one, this one may have brought what is there.
         """
-        selection, lacking = self._job.selection, Finding(path, code, message)
+        selection, lacking = self._job.selection, Finding(path, reason.code, reason.message)
         try:
             inventory = enumerate_repository(self._source, path, self._pool.map, dated=selection.asks_for_times)
             self._log.note_index(path, inventory.etag)
@@ -273,13 +273,14 @@ class Surveyor:
             (entry.tag, entry.descriptor.digest, entry.descriptor.media_type) for entry in selected
         ]
         named += [(e.tag, e.digest, e.media_type) for e in inventory.refused if selection.matches(path, e.tag)]
-        if named or plan_untagged(inventory, self._job.policy) or code != Refused.REPOSITORY_MISSING:
+        if named or plan_untagged(inventory, self._job.policy) or reason.code != Refused.REPOSITORY_MISSING:
             self._log.note(lacking, is_of_tags=bool(named))
         elif not inventory.tags:
             self._note_tagless({path: len(inventory.untagged)})
         self._log.note_all((*said_of(inventory, selected, selection), *too_new(inventory, selection)))
         for entry in named:
-            self._log.keep(TagResult(path, *entry, None, Outcome.REFUSED, code=code, message=message))
+            outcome = Outcome.REFUSED
+            self._log.keep(TagResult(path, *entry, None, outcome, code=reason.code, message=reason.message))
         return len(named)
 
 

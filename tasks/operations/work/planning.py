@@ -11,6 +11,7 @@ from tasks.oci.codes import Refused
 from tasks.oci.errors import InvalidReferenceError, NameCollisionError, ReferrerConflictError
 from tasks.oci.reference import is_own_name, is_repository, map_repository, parse_referrers_tag
 from tasks.operations.reports.results import Depth, TagEntry, UntaggedKind
+from tasks.ports import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -85,10 +86,10 @@ class TagPlan:
 
 @dataclass(frozen=True, slots=True)
 class NamePlan:
-    """Where each layout goes: target repositories by path, and reasons (code, message) for those that can't."""
+    """Where each layout goes: target repositories by path, and why those that can't are refused."""
 
     repositories: Mapping[str, str]
-    refused: Mapping[str, tuple[str, str]]
+    refused: Mapping[str, Refusal]
 
 
 def plan_names(
@@ -108,7 +109,7 @@ def plan_names(
     many components at most, those of the address's prefix among them.
     """
     wanted: dict[str, list[str]] = defaultdict(list)
-    refused: dict[str, tuple[str, str]] = {}
+    refused: dict[str, Refusal] = {}
     for path in paths:
         try:
             renamed = rename(path)
@@ -116,12 +117,12 @@ def plan_names(
             name = _target_name(named, address, strict=strict, flatten=flatten)
             wanted[profile.repository(name)].append(path)
         except InvalidReferenceError as error:
-            refused[path] = (error.code, str(error))
+            refused[path] = Refusal(error.code, str(error))
     for name, sharing in wanted.items():
         if len(sharing) > 1:
             listed = ", ".join(repr(path) for path in sharing[:5])
             message = f"{len(sharing)} layouts would have the name {name}: {listed}"
-            refused |= dict.fromkeys(sharing, (NameCollisionError.code, message))
+            refused |= dict.fromkeys(sharing, Refusal(NameCollisionError.code, message))
     return NamePlan({sharing[0]: name for name, sharing in wanted.items() if len(sharing) == 1}, refused)
 
 

@@ -29,12 +29,11 @@ from tasks.operations.cleanup.values import (
     PlanTotals,
     QuarantineDecision,
     QuarantineMode,
-    Refusal,
     RepositoryPlan,
     TagDecision,
     Timing,
 )
-from tasks.ports import Finding
+from tasks.ports import Finding, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

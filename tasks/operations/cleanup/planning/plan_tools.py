@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.operations.cleanup.layout.shared_content import SharedContent
-from tasks.operations.cleanup.values import Refusal, RepositoryPlan
+from tasks.operations.cleanup.values import RepositoryPlan
+from tasks.ports import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

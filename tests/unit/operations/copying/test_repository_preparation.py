@@ -28,7 +28,7 @@ class Keeper:
 def codes(made: Preparation, repository: str) -> tuple[str | None, list[str]]:
     """Why a push would fail, and what a plan says would be made."""
     refusal = made.refusal(repository)
-    return refusal[0] if refusal else None, [finding.code for finding in made.announce("app", repository)]
+    return refusal.code if refusal else None, [finding.code for finding in made.announce("app", repository)]
 
 
 @pytest.mark.parametrize("new", [None, NEW], ids=["none is made", "missing ones are made"])

@@ -36,6 +36,10 @@ def names(
     )
 
 
+def codes(plan: NamePlan) -> dict[str, str]:
+    return {path: refusal.code for path, refusal in plan.refused.items()}
+
+
 def test_each_layout_has_its_own_name_below_the_prefix() -> None:
     plan = names("team/app", "Web App", ".", prefix="mirror")
     assert plan.repositories == {"team/app": "mirror/team/app", "Web App": "mirror/web-app", ".": "mirror/root"}
@@ -45,13 +49,13 @@ def test_each_layout_has_its_own_name_below_the_prefix() -> None:
 def test_layouts_that_would_share_a_name_are_all_refused() -> None:
     plan = names("app", "App", "other")
     assert plan.repositories == {"other": "other"}
-    assert {path: code for path, (code, _) in plan.refused.items()} == dict.fromkeys(("app", "App"), "name_collision")
+    assert codes(plan) == dict.fromkeys(("app", "App"), "name_collision")
 
 
 def test_strict_names_are_taken_as_they_are_or_not_at_all() -> None:
     plan = names("team/app", "Web App", strict=True)
     assert plan.repositories == {"team/app": "team/app"}
-    assert [code for code, _ in plan.refused.values()] == ["invalid_reference"]
+    assert [*codes(plan).values()] == ["invalid_reference"]
 
 
 @pytest.mark.parametrize(
@@ -72,10 +76,8 @@ def test_a_name_has_no_more_components_than_are_wanted(flatten: int, prefix: str
 def test_layouts_whose_names_are_one_when_flattened_are_refused_and_told_of_the_option() -> None:
     plan = names("team/app", "team-app", "team", flatten=1)
     assert plan.repositories == {"team": "team"}
-    assert {path: code for path, (code, _) in plan.refused.items()} == dict.fromkeys(
-        ("team/app", "team-app"), "name_collision"
-    )
-    assert "'team/app', 'team-app'" in plan.refused["team/app"][1]
+    assert codes(plan) == dict.fromkeys(("team/app", "team-app"), "name_collision")
+    assert "'team/app', 'team-app'" in plan.refused["team/app"].message
 
 
 @pytest.mark.parametrize(

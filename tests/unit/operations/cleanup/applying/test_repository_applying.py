@@ -30,10 +30,10 @@ from tasks.operations.cleanup.values import (
     IndexEntry,
     QuarantineDecision,
     QuarantineMode,
-    Refusal,
     RepositoryPlan,
     Timing,
 )
+from tasks.ports import Refusal
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,

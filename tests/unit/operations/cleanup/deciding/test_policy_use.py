@@ -13,8 +13,9 @@ from tasks.operations.cleanup.deciding.policy import (
     select_tags,
 )
 from tasks.operations.cleanup.deciding.policy_use import PolicyUse
-from tasks.operations.cleanup.values import CleanupAction, Refusal, RepositoryPlan, TagDecision
+from tasks.operations.cleanup.values import CleanupAction, RepositoryPlan, TagDecision
 from tasks.operations.reports.findings import is_harmful
+from tasks.ports import Refusal
 
 SOURCE = {"team/app": ["v1", "latest"], "team/web": [], "release/core": ["v1"]}
 
