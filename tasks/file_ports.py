@@ -134,6 +134,8 @@ class FileWriter(FileReader, Protocol):
         Raises:
             SourceChangedError: the file is another one by now; nothing was written, or, after a write that the
                 store did not compare, somebody else's content took the place of ours.
+            MaybeWrittenError: it is another one by now, and the answer to a write was lost before: what is there may
+                be made of ours.
             SourceWriteError: it can't be written.
         """
         ...

@@ -30,6 +30,7 @@ LayoutliftError
 │  ├─ SourceUnavailableError     the mount or bucket as a whole is gone
 │  ├─ SourceWriteError           the source can't be written to
 │  └─ SourceChangedError         somebody else changed a file between our look and our write
+│     └─ MaybeWrittenError       … or after our write, whose answer was lost
 ├─ RegistryError                 the target answered, and the answer is no
 │  ├─ AuthenticationError
 │  ├─ AuthorizationExpiredError  a token ended while a body was sent (transient)
@@ -259,6 +260,10 @@ class SourceChangedError(SourceError):
     """A file at the source is another one than was expected, so it was left alone."""
 
     code = "source_changed"
+
+
+class MaybeWrittenError(SourceChangedError):
+    """A file is another one than was expected, after a write without an answer, of which it may be made."""
 
 
 class RegistryError(LayoutliftError):

@@ -10,10 +10,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
 from s3transfer.exceptions import S3CopyFailedError
 
 from tasks.oci.errors import (
     ContentNotFoundError,
+    MaybeWrittenError,
     SourceChangedError,
     SourceError,
     SourceReadError,
@@ -100,12 +102,18 @@ class WritableS3Bucket(VersionedS3Bucket):
 
         Raises:
             SourceChangedError: the store compared, and the condition does not hold.
+            MaybeWrittenError: so it says when it was asked again; it may have written it at first.
             SourceWriteError: it can't be written.
         """
         more = {**body_of(raw), **(condition or {}), **(described or {}), **self._more}
-        with _written(key):
-            answer = self._ask(self._client.put_object, key, Key=key, **more)
-            return etag_of(answer, key).strip('"')
+        put = _Counted(self._client.put_object)
+        try:
+            with _written(key):
+                return etag_of(self._ask(put, key, Key=key, **more), key).strip('"')
+        except SourceChangedError as error:
+            if put.attempts > 1:
+                raise MaybeWrittenError(str(error)) from error
+            raise
 
     def description(self, key: str) -> Mapping[str, Any]:
         """How an object is served, and what its writer noted of it: mounts keep owner and rights there.
@@ -201,6 +209,22 @@ class WritableS3Bucket(VersionedS3Bucket):
         """`act` on each item, several at once; the first error is raised after those begun have ended."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(act, items))
+
+
+class _Counted:
+    """A request to the store, and how often it was sent, by the SDK itself too."""
+
+    def __init__(self, ask: Callable[..., Any]) -> None:
+        self._ask = ask
+        self.attempts = 0
+
+    def __call__(self, **parameters: object) -> Any:
+        self.attempts += 1
+        try:
+            return self._ask(**parameters)
+        except ClientError as error:
+            self.attempts += error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
+            raise
 
 
 @contextmanager

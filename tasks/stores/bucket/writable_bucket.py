@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.file_ports import DRAFTS, OWN_FOLDER, StoredFile
 from tasks.oci.errors import (
     ContentNotFoundError,
+    MaybeWrittenError,
     SourceChangedError,
     SourceError,
     SourceUnavailableError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tasks.file_ports import UnfinishedUpload
+    from tasks.oci.errors import LayoutliftError
     from tasks.stores.bucket.s3_address import BucketAddress
     from tasks.stores.bucket.s3_versions import ObjectVersion
     from tasks.stores.bucket.s3_writing import WritableS3Bucket
@@ -81,8 +83,8 @@ class BucketWriter(BucketFiles):
             described = self._description(path, expected)
             if self.is_conditional:
                 return self._bucket.put(self._key(path), raw, condition, described)
-        except (SourceChangedError, ContentNotFoundError):
-            return self._mark_if_written(path, raw)
+        except (SourceChangedError, ContentNotFoundError) as error:
+            return self._mark_if_written(path, raw, error)
         self._check_mark(path, expected)
         self._bucket.put(self._key(path), raw, None, described)
         return self._mark_if_written(path, raw)
@@ -176,11 +178,12 @@ class BucketWriter(BucketFiles):
         is_new = expected is None or path.startswith(f"{OWN_FOLDER}/")
         return {} if is_new else self._bucket.description(self._key(path))
 
-    def _mark_if_written(self, path: str, raw: bytes) -> str:
+    def _mark_if_written(self, path: str, raw: bytes, refusal: LayoutliftError | None = None) -> str:
         """The mark of what is there, if that is ours: an answer may get lost, and its request be sent again."""
         found = self.read_file(path)
         if found is None or found.raw != raw:
-            raise SourceChangedError(f"{path} is another one by now; what somebody else wrote is there")
+            kind = MaybeWrittenError if isinstance(refusal, MaybeWrittenError) else SourceChangedError
+            raise kind(f"{path} is another one by now; what somebody else wrote is there")
         return found.etag
 
     def _check_mark(self, path: str, expected: str | None) -> None:

@@ -15,7 +15,10 @@ def tree(root: type[LayoutliftError] = LayoutliftError) -> list[type[LayoutliftE
 
 
 KINDS = tree()
-TOLD_ALIKE = {errors.LayoutMissingError: errors.InvalidLayoutError}
+TOLD_ALIKE = {
+    errors.LayoutMissingError: errors.InvalidLayoutError,
+    errors.MaybeWrittenError: errors.SourceChangedError,
+}
 """What only the program tells apart: reports name it as the kind that it is one of."""
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import below
-from tasks.oci.errors import InvalidLayoutError, SourceChangedError
-from tasks.oci.image_layout import INDEX
+from tasks.oci.errors import InvalidLayoutError, MaybeWrittenError, SourceChangedError
+from tasks.oci.image_layout import INDEX, parse_index
+from tasks.oci.reference import REF_NAME
+from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.records.journal import TRASH, Record, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import Any
 
     from tasks.file_ports import FileContent
     from tasks.operations.cleanup.applying.apply_tools import ApplyTools
@@ -39,11 +42,29 @@ def change_index(tools: ApplyTools, path: str, edit: Callable[[bytes], IndexEdit
         _announce_edit(tools, path, found, made)
         try:
             files.write_file(place, made.raw, found.etag)
-        except SourceChangedError:
-            _withdraw_edit(tools, path)
-            continue
+        except SourceChangedError as error:
+            if not isinstance(error, MaybeWrittenError) or not _stands(tools, place, made):
+                _withdraw_edit(tools, path)
+                continue
         return made
     raise SourceChangedError(f"{place} was written by others {ATTEMPTS} times in a row; it was left to them")
+
+
+def _stands(tools: ApplyTools, place: str, made: IndexEdit) -> bool:
+    """Whether all of an edit shows in what somebody has written since, so that it was made of that.
+
+    Where none of it shows, that was made of the index of before. Of a writer who took out himself the very entries
+    that were to go nobody can tell; then they count as ours, and can be put back.
+    """
+    found = tools.source.files.read_file(place)
+    if found is None:
+        return False
+    present = {(entry.annotations.get(REF_NAME), entry.digest) for entry in parse_index(found.raw).entries}
+    return present.isdisjoint(_named(made.removed)) and present.issuperset(_named(made.added))
+
+
+def _named(bodies: Iterable[dict[str, Any]]) -> set[tuple[str | None, str]]:
+    return {(entry.tag, entry.descriptor.digest) for entry in map(read_entry, bodies)}
 
 
 def _announce_edit(tools: ApplyTools, path: str, found: FileContent, made: IndexEdit) -> None:
