@@ -139,8 +139,9 @@ class TagDecision:
 class IndexEntry:
     """An entry of `index.json`: its `ref.name` as it stands there, None without one, and what it describes.
 
-    Of one that is to go, `is_demanded` says that somebody named it: it goes whatever it refers to. `written` is the
-    digest of all that the entry says, its annotations with it; None stands for any.
+    Of one that is to go, `is_demanded` says that somebody named it: it goes whatever it refers to. Of one that is to
+    be put in, it says that an earlier index had it: it comes whatever else names its content. `written` is the digest
+    of all that the entry says, its annotations with it; None stands for any.
     """
 
     tag: str | None

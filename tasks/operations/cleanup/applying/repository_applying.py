@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import FileWriter
     from tasks.operations.cleanup.applying.apply_tools import ApplyTools
+    from tasks.operations.cleanup.layout.index_edit import IndexEdit
     from tasks.operations.cleanup.records.holdings import HeldBlob
     from tasks.operations.cleanup.values import FileDecision, IndexEntry, RepositoryPlan, Timing
 
@@ -185,20 +186,52 @@ class _Applying:
 
     def _edit(self) -> None:
         """Write the index anew, from what it says now, until no writer is in between."""
-        additions = [entry_json(entry) for entry in self.plan.additions]
-        edit = change_index(self.tools, self.plan.path, lambda raw: edit_index(raw, self._still_wanted(), additions))
-        self.outcome.removed = [read_entry(body) for body in edit.removed]
-        self.outcome.added = [read_entry(body) for body in edit.added]
-        self.outcome.skipped = [*not_removed(self.plan.removals, self.outcome.removed), *edit.taken]
+        plan, outcome, lost = self.plan, self.outcome, self.plan.additions
+
+        def edited(raw: bytes) -> IndexEdit:
+            nonlocal lost
+            lost = self._still_lost()
+            return edit_index(raw, self._still_wanted(), [entry_json(entry) for entry in lost])
+
+        edit = change_index(self.tools, plan.path, edited)
+        outcome.removed = [read_entry(body) for body in edit.removed]
+        outcome.added = [read_entry(body) for body in edit.added]
+        named = (entry for entry in plan.additions if entry not in lost)
+        outcome.skipped = [*not_removed(plan.removals, outcome.removed), *edit.taken, *named]
+
+    def _still_lost(self) -> tuple[IndexEntry, ...]:
+        """What is to be named again and has no name by now: its push may have been under way when it was planned.
+
+        A tag that an earlier index had was lost in any case; what an earlier attempt has put in is no other name.
+        """
+        plan = self.plan
+        if not plan.additions or self._is_as_planned():
+            return plan.additions
+        view = self._whole_look()
+        named = view.graph.named_by(entry.digest for entry in view.entries)
+        present = {(entry.ref_name, entry.digest) for entry in view.entries}
+
+        def is_lost(entry: IndexEntry) -> bool:
+            digest = entry.descriptor.digest
+            return entry.is_demanded or digest not in named or (entry.tag, digest) in present
+
+        return tuple(filter(is_lost, plan.additions))
+
+    def _is_as_planned(self) -> bool:
+        return self.tools.source.open_layouts().read_index(self.plan.path).etag == self.plan.etag
+
+    def _whole_look(self) -> FreshView:
+        view = self._look()
+        for error in view.unreadable.values():
+            raise error
+        return view
 
     def _still_wanted(self) -> Sequence[IndexEntry]:
         """What is to leave the index, if it is not the one that was planned on any more."""
         plan = self.plan
-        if not plan.removals or self.tools.source.open_layouts().read_index(plan.path).etag == plan.etag:
+        if not plan.removals or self._is_as_planned():
             return plan.removals
-        view = self._look()
-        for error in view.unreadable.values():
-            raise error
+        view = self._whole_look()
         stay = {tag.tag for tag in plan.tags if tag.action is CleanupAction.KEEP}
         if stay and stay.isdisjoint(entry.ref_name for entry in view.entries):
             raise SourceChangedError("no tag is there any more that was to stay, so nothing was taken; plan anew")

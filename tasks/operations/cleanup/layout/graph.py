@@ -96,6 +96,17 @@ class Graph:
                     new.append(needed)
         return new
 
+    def named_by(self, roots: Iterable[Digest]) -> set[Digest]:
+        """What the roots and their indexes name; a referrer keeps its subject from going but does not name it."""
+        found = set(roots)
+        pending = list(found)
+        while pending:
+            node = self.nodes.get(pending.pop())
+            more = set(node.below) - found if node is not None else set()
+            found |= more
+            pending += more
+        return found
+
     def leading_to(self, ends: Mapping[Digest, str], present: Container[Digest]) -> dict[Digest, str]:
         """The ends, and all that needs them at any depth, each with the name of one that it needs."""
         above: dict[Digest, list[Digest]] = {}

@@ -107,19 +107,8 @@ def _unnamed(tools: PlanTools, view: LayoutView) -> list[tuple[Digest, StoredFil
     graph = read_graph(tools.source, view.path, named, view.blobs, tools.map_concurrently)
     for error in graph.unreadable.values():
         raise error
-    passed = _named_by(graph, [found.digest for found in named])
+    passed = graph.named_by(found.digest for found in named)
     return [(digest, file) for digest, file in view.blobs.items() if digest not in passed]
-
-
-def _named_by(graph: Graph, roots: list[Digest]) -> set[Digest]:
-    """What entries and indexes name; a referrer keeps its subject from going but does not name it."""
-    found, pending = set(roots), list(roots)
-    while pending:
-        node = graph.nodes.get(pending.pop())
-        more = set(node.below) - found if node is not None else set()
-        found |= more
-        pending += more
-    return found
 
 
 def _gap(manifest: Manifest, graph: Graph, view: LayoutView, held: Mapping[Digest, str]) -> str | None:
@@ -176,7 +165,7 @@ def _entries(
             yield IndexEntry(None, descriptor)
             continue
         had = free.get(descriptor.digest, ())
-        yield from (IndexEntry(tag, descriptor) for tag in had)
+        yield from (IndexEntry(tag, descriptor, is_demanded=True) for tag in had)
         if had or descriptor.digest in parts:
             continue
         wanted = manifest.annotations.get(REF_NAME, "")
