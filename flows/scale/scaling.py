@@ -10,8 +10,7 @@ from flows.forms.scale_parameters import TaskRunner
 from flows.scale.gathering import Gathering
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.reports.counts import counted
-from tasks.operations.running.shards import plan_shards
-from tasks.ports import Shard
+from tasks.operations.running.shards import shards_of
 from tasks.stores.given_files import STANDARD_INPUT
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from flows.course.driving import Work
     from flows.forms.scale_parameters import ScaledParameters
     from tasks.operations.running.source_survey import Survey
+    from tasks.ports import Shard
     from tasks.runs import Run
 
     WorkOnParts = Callable[[ScaledParameters, Gathering, Sequence[Shard]], None]
@@ -67,28 +67,12 @@ def _refuse_other_flow(given: ScaledParameters) -> None:
 def _on_pool(given: ScaledParameters, run: Run, survey: Survey) -> None:
     from flows.scale.pool_work import work_on_pool  # noqa: PLC0415 - only here
 
-    shards = _shards(run, survey, given.shards)
+    shards = shards_of(survey, run.run_id, given.shards)
     with shown_work(run, counted(len(shards), "shard")):
         work_on_pool(given, Gathering(run), shards)
 
 
 def _on_dask(work: WorkOnParts, given: ScaledParameters, run: Run, survey: Survey) -> None:
-    shards = _shards(run, survey, DASK_PARTS)
+    shards = shards_of(survey, run.run_id, DASK_PARTS)
     with shown_work(run, f"{counted(len(shards), 'part')} on Dask"):
         work(given, Gathering(run), shards)
-
-
-def _shards(run: Run, survey: Survey, wanted: int) -> list[Shard]:
-    planned = plan_shards(survey.sizes, wanted, layouts=survey.layouts)
-    return [
-        Shard(
-            run.run_id,
-            number,
-            paths,
-            len(planned),
-            survey.layouts_of(paths),
-            survey.list_mark_of(paths),
-            survey.moment,
-        )
-        for number, paths in enumerate(planned, start=1)
-    ]

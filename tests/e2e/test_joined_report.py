@@ -13,8 +13,9 @@ from flows.course.watching import NoWatcher
 from flows.forms.parameters import MigrateParameters, VerifyParameters
 from infra.real_parts import Registry
 from tasks.oci.errors import IncompleteError
+from tasks.operations.running.shards import shards_of
 from tasks.operations.running.source_survey import Survey
-from tasks.ports import IndexFile, Shard
+from tasks.ports import IndexFile
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run
 from tasks.shard_results import absorb, pages_of
@@ -38,10 +39,7 @@ def source(tmp_path: Path) -> Path:
 
 def in_parts(run: Run, survey: Survey) -> None:
     """Do each repository as a part of the run, which is told of the last bytes of each by its report only."""
-    shards = [
-        Shard(run.run_id, number, (path,), layouts=survey.layouts_of([path]))
-        for number, path in enumerate(survey.sizes, start=1)
-    ]
+    shards = shards_of(survey, run.run_id, len(survey.sizes))
     parts = {shard: done(run.kind, replace(run.options, shard=shard, report=None)) for shard in shards}
     for shard, (pages, read) in parts.items():
         run.progress.note_bytes(read // 2)

@@ -10,8 +10,12 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from tasks.ports import Shard
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from tasks.operations.running.source_survey import Survey
 
 MOST_BYTES = 250_000
 """Of the paths of one shard: they are parameters of a flow run, and Prefect takes 512 KiB of them."""
@@ -19,6 +23,24 @@ OVERHEAD = 3
 """What a repository costs besides its tags, in tags: opening it, listing its tags at the target."""
 
 _PLAIN = "/ !#$&'()*+,;=:@[]~"
+
+
+def shards_of(survey: Survey, run: str, wanted: int) -> list[Shard]:
+    """The shards of a run, each with what it has to know of the whole one."""
+    planned = plan_shards(survey.sizes, wanted, layouts=survey.layouts)
+    listed, ages = survey.selection.listed, survey.selection.ages
+    return [
+        Shard(
+            run,
+            number,
+            paths,
+            of=len(planned),
+            layouts=_layouts_of(paths, survey.layouts),
+            listed=None if listed is None else listed.mark_of(paths),
+            moment=None if ages is None else ages.now,
+        )
+        for number, paths in enumerate(planned, start=1)
+    ]
 
 
 def plan_shards(
@@ -49,6 +71,11 @@ def plan_shards(
         room[number] -= length
         heappush(open_shards, (work + size + OVERHEAD, number))
     return tuple(tuple(shard) for shard in shards)
+
+
+def _layouts_of(repositories: Iterable[str], layouts: Mapping[str, str]) -> tuple[str, ...]:
+    """The layouts of some of them, each once; nothing where their paths say it."""
+    return tuple(dict.fromkeys(layouts[each] for each in repositories if each in layouts))
 
 
 def quoted(paths: Iterable[str]) -> list[str]:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tasks.oci.descriptor import Descriptor
     from tasks.oci.reference import TargetAddress
     from tasks.oci.registry_profiles import RegistryProfile
-    from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.choosing.selection import Renames, Selection
     from tasks.operations.reports.run_log import RunLog
     from tasks.ports import Refusal, Source
@@ -92,20 +91,10 @@ class Survey:
     untagged: frozenset[str]
     expected: Mapping[str, int]
     layouts: Mapping[str, str]
-    listed: ExactList | None = None
-    """The list that says what is wanted of them."""
+    selection: Selection
+    """What is wanted of them."""
     refused: int = 0
     """How many more are refused for their names, with tags that were chosen."""
-    moment: float | None = None
-    """The moment from which ages are counted, where they are asked for."""
-
-    def layouts_of(self, repositories: Iterable[str]) -> tuple[str, ...]:
-        """The layouts of some of them, each once; nothing where their paths say it."""
-        return tuple(dict.fromkeys(self.layouts[each] for each in repositories if each in self.layouts))
-
-    def list_mark_of(self, repositories: Iterable[str]) -> str | None:
-        """A mark of what the list says of some of them; None without a list."""
-        return None if self.listed is None else self.listed.mark_of(repositories)
 
 
 class _Counts(NamedTuple):
@@ -156,10 +145,8 @@ class Surveyor:
         self._log.progress.expect(sum(refused) + sum(expected.values()))
         untagged = frozenset(path for path, counts in counted.items() if not counts.tagged)
         self._note_tagless({path: sizes[path] for path in wanted if path in untagged})
-        layouts, selection = layouts_of(self._source, sizes), self._job.selection
-        batches, unnamed = plan_batches(sizes), sum(map(bool, refused))
-        moment = None if selection.ages is None else selection.ages.now
-        return Survey(names, sizes, batches, untagged, expected, layouts, selection.listed, unnamed, moment)
+        layouts, unnamed = layouts_of(self._source, sizes), sum(map(bool, refused))
+        return Survey(names, sizes, plan_batches(sizes), untagged, expected, layouts, self._job.selection, unnamed)
 
     def _layouts(self) -> Iterator[str]:
         if self._job.only is not None:

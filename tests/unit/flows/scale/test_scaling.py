@@ -2,7 +2,6 @@
 
 import sys
 import uuid
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -13,9 +12,6 @@ from flows.forms.scale_parameters import ScaledMigrateParameters, ScaledVerifyPa
 from flows.scale import scaling, shard_runs
 from flows.scale.scaling import work_for
 from tasks.oci.errors import ConfigurationError
-from tasks.operations.choosing.exact_list import ExactList
-from tasks.operations.running.source_survey import Survey
-from tasks.operations.work.planning import NamePlan
 
 
 def test_without_its_extra_dask_is_refused_before_a_run_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,44 +28,6 @@ def test_what_one_process_can_read_is_refused_where_several_have_to(split: dict[
     with pytest.raises(ConfigurationError, match="--tags-from -: other processes"):
         work_for(ScaledMigrateParameters(**given, **split))
     assert work_for(ScaledMigrateParameters(**given)) is scaling.work_as_tasks
-
-
-def test_each_part_knows_among_how_many_rates_are_shared_out() -> None:
-    run: Any = SimpleNamespace(run_id="run")
-    assert [shard.of for shard in scaling._shards(run, survey_of(app=2, lib=1, tools=1), 8)] == [3, 3, 3]
-
-
-def test_each_part_of_a_split_source_knows_which_layouts_it_needs() -> None:
-    run: Any = SimpleNamespace(run_id="run")
-    survey = replace(
-        survey_of(app=9, lib=4, tools=4), layouts={"app": "dump", "lib": "more/dump", "tools": "more/dump"}
-    )
-    shards = scaling._shards(run, survey, 2)
-    assert {shard.repositories: shard.layouts for shard in shards} == {
-        ("app",): ("dump",),
-        ("lib", "tools"): ("more/dump",),
-    }
-
-
-def test_each_part_knows_what_the_list_of_the_whole_run_says_of_it() -> None:
-    run: Any = SimpleNamespace(run_id="run")
-    listed = ExactList.parse(["app:v1", "lib:v1"], "images.txt")
-    shards = scaling._shards(run, replace(survey_of(app=2, lib=1), listed=listed), 2)
-    assert {shard.repositories: shard.listed for shard in shards} == {
-        (path,): listed.mark_of([path]) for path in ("app", "lib")
-    }
-    assert [shard.listed for shard in scaling._shards(run, survey_of(app=2), 2)] == [None]
-
-
-def test_each_part_knows_the_moment_from_which_the_whole_run_counts_ages() -> None:
-    run: Any = SimpleNamespace(run_id="run")
-    shards = scaling._shards(run, replace(survey_of(app=2, lib=1), moment=1_000.5), 2)
-    assert [shard.moment for shard in shards] == [1_000.5, 1_000.5]
-    assert [shard.moment for shard in scaling._shards(run, survey_of(app=2), 2)] == [None]
-
-
-def survey_of(**sizes: int) -> Survey:
-    return Survey(NamePlan({}, {}), sizes, (), frozenset(), sizes, {})
 
 
 WRITES = {"source": "/mnt/bucket", "target": "registry.example", "shards": 2}

@@ -1,12 +1,18 @@
 """Shards are whole repositories, every one once, of nearly equal work, and the same however they were listed."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.operations.running.shards import MOST_BYTES, OVERHEAD, plan_shards, quoted, unquoted
+from tasks.operations.choosing.by_age import Ages
+from tasks.operations.choosing.exact_list import ExactList
+from tasks.operations.choosing.selection import Selection
+from tasks.operations.running.shards import MOST_BYTES, OVERHEAD, plan_shards, quoted, shards_of, unquoted
+from tasks.operations.running.source_survey import Survey
+from tasks.operations.work.planning import NamePlan
 
 PATHS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 SIZES = st.dictionaries(PATHS, st.integers(0, 5_000), min_size=1, max_size=60)
@@ -67,3 +73,38 @@ def test_paths_travel_as_ascii_and_arrive_as_they_were(path: str) -> None:
     assert shown.isascii()
     assert unquoted([shown]) == (path,)
     assert quoted(["team/app", "Legacy Tools"]) == ["team/app", "Legacy Tools"]
+
+
+def test_each_part_knows_among_how_many_rates_are_shared_out() -> None:
+    assert [shard.of for shard in shards_of(survey_of(app=2, lib=1, tools=1), "run", 8)] == [3, 3, 3]
+
+
+def test_each_part_of_a_split_source_knows_which_layouts_it_needs() -> None:
+    survey = replace(
+        survey_of(app=9, lib=4, tools=4), layouts={"app": "dump", "lib": "more/dump", "tools": "more/dump"}
+    )
+    shards = shards_of(survey, "run", 2)
+    assert {shard.repositories: shard.layouts for shard in shards} == {
+        ("app",): ("dump",),
+        ("lib", "tools"): ("more/dump",),
+    }
+
+
+def test_each_part_knows_what_the_list_of_the_whole_run_says_of_it() -> None:
+    listed = ExactList.parse(["app:v1", "lib:v1"], "images.txt")
+    shards = shards_of(replace(survey_of(app=2, lib=1), selection=Selection(listed=listed)), "run", 2)
+    assert {shard.repositories: shard.listed for shard in shards} == {
+        (path,): listed.mark_of([path]) for path in ("app", "lib")
+    }
+    assert [shard.listed for shard in shards_of(survey_of(app=2), "run", 2)] == [None]
+
+
+def test_each_part_knows_the_moment_from_which_the_whole_run_counts_ages() -> None:
+    recent = Selection(ages=Ages(60.0, None, 1_000.5))
+    shards = shards_of(replace(survey_of(app=2, lib=1), selection=recent), "run", 2)
+    assert [shard.moment for shard in shards] == [1_000.5, 1_000.5]
+    assert [shard.moment for shard in shards_of(survey_of(app=2), "run", 2)] == [None]
+
+
+def survey_of(**sizes: int) -> Survey:
+    return Survey(NamePlan({}, {}), sizes, (), frozenset(), sizes, {}, Selection())
