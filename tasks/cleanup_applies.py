@@ -20,7 +20,7 @@ from tasks.operations.cleanup.applying.repository_applying import apply_reposito
 from tasks.operations.cleanup.applying.undoing import undo_run, undoable
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
-from tasks.operations.cleanup.values import QuarantineMode
+from tasks.operations.cleanup.values import REPOSITORIES_AT_ONCE, QuarantineMode
 from tasks.operations.work.concurrency import CallersPool, map_ahead
 from tasks.patience import patience_with_source
 from tasks.stores.bucket.s3_address import BucketAddress, is_bucket
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from tasks.stores.bucket.s3_address import BucketAccess
 
 _Item = TypeVar("_Item")
-REPOSITORIES_AT_ONCE = 4
 ONLY_WRITER = (
     "this source can't be written under a condition (a mount or directory, or a store that ignores If-Match), so an "
     "index that somebody else writes at the same moment could be lost; stop all writers and say "

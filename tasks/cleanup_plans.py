@@ -28,7 +28,7 @@ from tasks.operations.cleanup.planning.plan_lines import PlanReader, PlanWriter,
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
-from tasks.operations.cleanup.values import PlanHeader, PlanKind, RepositoryPlan
+from tasks.operations.cleanup.values import REPOSITORIES_AT_ONCE, PlanHeader, PlanKind, RepositoryPlan
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.findings import NO_LAYOUTS, NOTHING_CHOSEN
 from tasks.operations.work.concurrency import CallersPool, map_ahead
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from tasks.stores.registry.credentials import Credentials
 
 NOTHING_FITS = replace(NOTHING_CHOSEN, message="no policy is about any repository of the source")
-REPOSITORIES_AT_ONCE = 4
-"""Layouts planned beside each other, each with all readers at hand; few, as each is whole in memory meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tasks.ports import Finding, Refusal
 
 PLAN_SCHEMA = 1
+REPOSITORIES_AT_ONCE = 4
+"""Layouts planned or changed beside each other, each with all readers at hand; few, as each is whole in memory
+meanwhile."""
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, SpecError)
 """What reading something from JSON ends with that is not what a cleanup writes."""
 MOST_RECORD_VALUES = 8_000_000
