@@ -6,7 +6,7 @@ This is the only module through which anything gets at a store that can write to
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -174,7 +174,8 @@ def open_cleaner(options: CleanerOptions, stop: Stop, gate: Gate | None = None) 
 
 def _opened(options: CleanerOptions, stop: Stop, gate: Gate | None, stack: ExitStack) -> ApplyTools:
     """Open a source for changes and take its lease, both for as long as `stack` says."""
-    source = stack.enter_context(open_writable(options.source, options.access))
+    access = replace(options.access, connections=options.jobs + REPOSITORIES_AT_ONCE)
+    source = stack.enter_context(open_writable(options.source, access))
     if options.timing.mode is QuarantineMode.VERSIONS and not source.files.keeps_versions:
         raise ConfigurationError("quarantine 'versions' needs a bucket that keeps versions; choose 'prefix'")
     if options.undoes is not None:

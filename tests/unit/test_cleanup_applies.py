@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from mypy_boto3_s3 import S3Client
 
 from tasks import cleanup_applies
 from tasks.cleanup_applies import Cleaner, CleanerOptions, open_cleaner
@@ -20,6 +21,7 @@ from tasks.operations.cleanup.applying.apply_tools import ApplyTools, Repository
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tasks.stop import Stop
 from tasks.stores import source_lease
+from tasks.stores.bucket import s3_client
 from tasks.stores.bucket.s3_address import BucketAccess
 from tasks.stores.bucket.s3_writing import WritableS3Bucket
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -210,6 +212,23 @@ def test_the_clock_of_a_bucket_is_not_written_for_each_repository(monkeypatch: p
             done = list(held.apply(RepositoryPlan(f"app{number}", "etag") for number in range(20)))
     assert [outcome.problems for outcome in done] == [[]] * 20
     assert written.count(".layoutlift/clock") == 1
+
+
+def test_a_bucket_keeps_a_connection_for_each_that_works_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than are kept is closed after its request, and the next one is encrypted anew."""
+    kept: set[int] = set()
+    made = s3_client.make_clients
+
+    def make_clients(access: BucketAccess, *seconds: float) -> list[S3Client]:
+        kept.add(access.connections)
+        return made(access, *seconds)
+
+    with moto_bucket("bucket", monkeypatch) as client:
+        monkeypatch.setattr(s3_client, "make_clients", make_clients)
+        client.put_object(Bucket="bucket", Key="app/oci-layout", Body=MARKER.encode())
+        with open_cleaner(CleanerOptions("s3://bucket", BucketAccess(), TIMING, "run", jobs=64), Stop()):
+            pass
+    assert kept == {64 + cleanup_applies.REPOSITORIES_AT_ONCE}
 
 
 def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(source: Path) -> None:
