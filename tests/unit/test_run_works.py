@@ -44,12 +44,12 @@ class Runs:
     """Runs of one source and target, each with the ledger of those before."""
 
     def __init__(self, root: Path) -> None:
-        self.source, self.target, self.ledger = LayoutDirectory(root), MemoryTarget(), Ledger(MemoryLines())
+        self.source, self.target, self.noted = LayoutDirectory(root), MemoryTarget(), MemoryLines()
         self.hands, self.preparation = SpareHands(1), Preparation()
 
     def works(self, options: RunOptions) -> Works:
         shared = Census(), Progress(), Pace(None, Stop()), self.preparation
-        return Works(self.source, options, options.choosing.selection(), self.hands, self.ledger, *shared)
+        return Works(self.source, options, options.choosing.selection(), self.hands, Ledger(self.noted), *shared)
 
     def do(self, options: RunOptions, inventory: RepositoryInventory, repository: str) -> list[Outcome | None]:
         units = units_of(inventory, inventory.tags, options.policy)
