@@ -15,7 +15,7 @@ from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry
 from tasks.oci.reference import REF_NAME, tag_of_annotations
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, TagEntry
-from tasks.operations.source.writers_notes import WritersNotes, first_of, shown
+from tasks.operations.source.writers_notes import WritersNotes, first_of, lost_tag, shown
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -144,8 +144,7 @@ class _Sorting:
         for tag, writer in self.notes.lost_tags(self.tags):
             attached = self.tags.pop(tag)
             self.unnamed[attached.digest] = attached
-            message = f"{attached.digest} has the tag {tag}, and is no image: {writer} attached it to one, which has "
-            message += "lost the tag to it"
+            message = lost_tag(tag, attached.digest, writer)
             self._refuse(RefusedEntry(tag, attached.digest, attached.media_type, Problem.TAG_OF_ATTACHED, message))
 
     def _leave_out_other_content(self) -> None:

@@ -123,6 +123,23 @@ class WritersNotes:
         return {digest: ("cosign", f"{of}{suffix}") for digest, suffix in self._signatures.items()}
 
 
+def attached_by(entry: Descriptor) -> str | None:
+    """The writer that attached what an entry names to an image; None of an image, and of what is not known."""
+    attached = _Attached.read(entry)
+    return None if attached is None else attached.writer
+
+
+def saved_image(entry: Descriptor) -> str | None:
+    """The whole name of an image that one of these writers saved, empty where it has none; None of all else."""
+    is_saved = entry.annotations.get(_KIND, "").partition("/")[0] in _WRITERS and _Attached.read(entry) is None
+    return entry.annotations.get(IMAGE_NAME, "") if is_saved else None
+
+
+def lost_tag(tag: str, attached: Digest, writer: str) -> str:
+    """That what is attached to an image has its tag; see `WritersNotes.lost_tags`."""
+    return f"{attached} has the tag {tag}, and is no image: {writer} attached it to one, which has lost the tag to it"
+
+
 def saved_signatures(entries: Collection[Descriptor]) -> Mapping[Digest, Digest]:
     """The image of each signature without a tag in what `cosign save` wrote: the only one that is there besides."""
     signatures = {e.digest for e in entries if REF_NAME not in e.annotations and _cosigns_suffix(e) is not None}

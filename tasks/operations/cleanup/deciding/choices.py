@@ -59,6 +59,10 @@ class Choice(Protocol):
         """Why this very entry has to stay, whatever it refers to; None where nobody asked for that."""
         ...
 
+    def goes_by_tag(self, entry: Entry) -> bool:
+        """Whether what is decided depends on which content has the tag of this very entry."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyChoice:
@@ -111,6 +115,10 @@ class PolicyChoice:
         """See `Choice.protects`."""
         return protection(entry.tag, entry.digest, self.policy, self.protected)
 
+    def goes_by_tag(self, entry: Entry) -> bool:  # noqa: ARG002 - what has none goes by that
+        """See `Choice.goes_by_tag`."""
+        return True
+
     def _after(self, since: float | None, after: float | None, what: str) -> Verdict:
         if after is None:
             return Verdict(f"{what}; the policy keeps such")
@@ -162,6 +170,10 @@ class DeleteChoice:
     def protects(self, entry: Entry) -> str | None:  # noqa: ARG002 - who names one thing has said all
         """See `Choice.protects`."""
         return None
+
+    def goes_by_tag(self, entry: Entry) -> bool:
+        """See `Choice.goes_by_tag`."""
+        return self.tag is not None and self.demands(entry) is not None
 
     def _means(self, tag: str | None, digest: Digest) -> bool:
         if self.drops_empty:

@@ -27,7 +27,9 @@ from tasks.oci.image_layout import (
     iter_index,
 )
 from tasks.oci.reference import (
+    IMAGE_NAME,
     REF_NAME,
+    is_referrers_tag,
     referrers_tag,
     referrers_tag_of,
     repository_of_annotations,
@@ -35,7 +37,7 @@ from tasks.oci.reference import (
     tag_of_annotations,
 )
 from tasks.operations.choosing.noted_times import CREATED
-from tasks.operations.source.writers_notes import first_of, saved_signatures
+from tasks.operations.source.writers_notes import attached_by, first_of, lost_tag, saved_image, saved_signatures
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -221,6 +223,30 @@ def _named(entry: Entry) -> tuple[str | None, str] | None:
         return None
     is_before = repository_of_reference(entry.ref_name) and _tag({REF_NAME: entry.ref_name}) is not None
     return entry.repository if is_before else None, entry.tag
+
+
+def lost_tags(view: LayoutView) -> Iterator[tuple[Entry, str]]:
+    """What is attached to an image and has its name alone, and the words for that: the image counts as untagged.
+
+    Who gives the image its tag back without the name before it leaves the name to what is attached.
+    """
+    attached = {_named(entry): (entry, writer) for entry in view.entries if (writer := _attached_by(entry))}
+    if not attached:
+        return
+    images = {_named(entry) for entry in view.entries if attached_by(entry.descriptor) is None}
+    lost = {name: found for name, found in attached.items() if name is not None and name not in images}
+    counts = Counter(tag for _, tag in lost)
+    nameless = {saved_image(entry.descriptor) for entry in view.entries if entry.ref_name is None} - {None}
+    for (_, tag), (entry, writer) in lost.items():
+        is_back = (None, tag) in images and counts[tag] == 1
+        if not is_back or entry.descriptor.annotations.get(IMAGE_NAME, "") in nameless:
+            yield entry, lost_tag(tag, entry.digest, writer)
+
+
+def _attached_by(entry: Entry) -> str | None:
+    """Who attached an entry to an image; None also where it has a tag that is its own."""
+    is_own = entry.tag is None or is_referrers_tag(entry.tag)
+    return None if is_own else attached_by(entry.descriptor)
 
 
 def several_images(view: LayoutView) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ from tasks.operations.cleanup.deciding.blob_decisions import (
 from tasks.operations.cleanup.deciding.entry_decisions import decide_entries
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import written_as
-from tasks.operations.cleanup.layout.layout_view import several_images, view_layout
+from tasks.operations.cleanup.layout.layout_view import lost_tags, several_images, view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests
 from tasks.operations.cleanup.planning.holding_back import (
     hidden_protected,
@@ -61,6 +61,10 @@ _EMPTY_INDEX = (
     "(layoutlift recover --marked shows them)"
 )
 _ONLY_DAMAGED = "its index names nothing, and what is damaged here may have been a manifest: {}; restore or delete it"
+_LOST_TAG = (
+    "{}, so that it would count as one without a tag; give it back to that image "
+    "(oras tag --oci-layout LAYOUT@DIGEST {}, or {} where another image has that tag)"
+)
 _HIDDEN_MANIFEST = (
     "which is in the quarantine (run {run}): applying this plan brings it back, and the next plan judges the rest"
 )
@@ -92,6 +96,7 @@ class _RepositoryPlanning:
         held = tuple(blob for blob in known if blob not in in_layout)
         if not view.entries:
             self._refuse_lost(view, marks)
+        self._refuse_attached(view)
         graph = self._graph(view, self._protected(view))
         decided = self._decided(view, graph)
         self._check_complete(view, graph, decided, (*held, *self._taken_late(view, decided, returned)))
@@ -122,6 +127,12 @@ class _RepositoryPlanning:
         lost, damaged = find_lost(self.tools.source, self.path, unmarked, self.tools.map_concurrently)
         if lost or damaged:
             raise NotJudgedError(_EMPTY_INDEX if lost else _ONLY_DAMAGED.format(damaged[0].message))
+
+    def _refuse_attached(self, view: LayoutView) -> None:
+        """Leave alone where a tag that is judged names what is attached to an image, which goes by that tag."""
+        for entry, words in lost_tags(view):
+            if self.choice.goes_by_tag(entry):
+                raise NotJudgedError(_LOST_TAG.format(words, entry.tag, entry.ref_name))
 
     def _blobs(
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]

@@ -13,6 +13,7 @@ from tasks.file_ports import UnfinishedUpload
 from tasks.oci.codes import Problem
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, SourceReadError
+from tasks.oci.reference import IMAGE_NAME
 from tasks.operations.choosing.tag_order import OrderBy
 from tasks.operations.cleanup.deciding.choices import DeleteChoice
 from tasks.operations.cleanup.deciding.policy import select_tags
@@ -406,6 +407,86 @@ def test_a_layout_that_can_not_be_judged_is_left_alone_and_named(broken: str) ->
     assert plan.refused is not None
     assert plan.refused.message
     assert (plan.removals, plan.blobs, plan.files, plan.tags) == ((), (), (), ())
+
+
+def written_by_oras(name: str = "rancher/app:v1", kind: str = "dev.hauler/sigs") -> PlannedLayout:
+    """A store of hauler's, in which an image and its signature had one name, and ORAS left it to the last."""
+    layout = two_images()
+    whole = f"index.docker.io/{name}"
+    layout.image(None, "image")
+    layout.entries[-1]["annotations"] = {"kind": "dev.hauler/image", IMAGE_NAME: whole}
+    layout.image("v1", "signature")
+    layout.entries[-1]["annotations"] = {REF_NAME: name, "kind": kind, IMAGE_NAME: whole}
+    layout.write_index()
+    return layout
+
+
+@pytest.mark.parametrize("kind", ["sigs", "atts/" + "a" * 64, "referrers/" + "a" * 64])
+@pytest.mark.parametrize("has_others", [True, False])
+def test_a_layout_in_which_a_signature_has_the_tag_of_its_image_is_left_alone(kind: str, *, has_others: bool) -> None:
+    """The image would go as one without a tag, also where another one has that tag without a name before it."""
+    layout = written_by_oras(kind=f"dev.hauler/{kind}")
+    layout.entries = layout.entries if has_others else layout.entries[2:]
+    layout.write_index()
+    *others, image, signature = layout.entries
+    for choice in (keep_last(9), keep_last(9, untagged_after=None)):
+        plan = layout.plan(choice)
+        assert plan.refused is not None
+        assert (plan.refused.code, plan.removals, plan.blobs) == ("not_judged", (), ())
+        assert plan.refused.message == (
+            f"{signature['digest']} has the tag v1, and is no image: hauler attached it to one, which has lost the "
+            "tag to it, so that it would count as one without a tag; give it back to that image "
+            "(oras tag --oci-layout LAYOUT@DIGEST v1, or rancher/app:v1 where another image has that tag)"
+        )
+    layout.entries = [*others, tagged(image, "rancher/app:v1" if has_others else "v1"), signature]
+    layout.write_index()
+    assert layout.plan().refused is None
+
+
+def tagged(image: dict[str, Any], name: str) -> dict[str, Any]:
+    """As `oras tag` writes an entry: of what stood in it before, nothing stays."""
+    return {**image, "annotations": {REF_NAME: name}}
+
+
+def test_of_two_images_that_lost_one_tag_none_is_guessed_to_have_it_back() -> None:
+    layout = written_by_oras()
+    image, signature = layout.entries[2:]
+    layout.image("v1", "another signature")
+    notes = {**signature["annotations"], REF_NAME: "rancher/other:v1", IMAGE_NAME: "index.docker.io/rancher/other:v1"}
+    layout.entries = [tagged(image, "v1"), signature, {**layout.entries[-1], "annotations": notes}]
+    layout.write_index()
+    refused = layout.plan().refused
+    assert refused is not None
+    assert refused.code == "not_judged"
+
+
+def test_who_deletes_the_tag_that_an_image_lost_to_its_signature_is_told_and_who_names_else_is_served() -> None:
+    layout = written_by_oras()
+    image, signature = layout.entries[2:]
+    for tag in ("v1", "rancher/app:v1"):
+        refused = layout.plan(DeleteChoice(tag=tag)).refused
+        assert refused is not None
+        assert refused.code == "not_judged"
+    for choice, gone in (
+        (DeleteChoice(tag="v2"), [layout.entries[1]]),
+        (DeleteChoice(digest=Digest(image["digest"])), [image]),
+        (DeleteChoice(digest=Digest(signature["digest"])), [signature]),
+        (DeleteChoice(), layout.entries),
+    ):
+        removals = layout.plan(choice).removals
+        assert [entry.descriptor.digest for entry in removals] == [entry["digest"] for entry in gone]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("rancher/app:sha256-" + "a" * 64 + ".sig", "dev.hauler/sigs"),
+        ("rancher/app:v1", "dev.hauler/image"),
+        ("rancher/app:v1", "dev.hauler/unheard-of"),
+    ],
+)
+def test_a_tag_that_is_a_signatures_own_or_an_images_keeps_nothing_from_being_judged(name: str, kind: str) -> None:
+    assert written_by_oras(name, kind).plan().refused is None
 
 
 def begun(content: str, number: int = 1) -> str:
