@@ -51,7 +51,7 @@ protect:
 # Content that nothing names waits: from the first time that a cleanup saw it unnamed until it is moved away.
 blobs:
   grace: 7d                           # longer than the longest push
-  ingest_after: 7d                    # files that oras began and never finished
+  ingest_after: 7d                    # files that oras or crane began and never finished
   multipart_after: 7d                 # uploads to the bucket that were never completed
 
 # Where it goes then, until it is gone for good; layoutlift cleanup undo brings it back meanwhile.

@@ -70,7 +70,7 @@ class FileKind(StrEnum):
     """What lies in a layout besides content."""
 
     INGEST = "ingest"
-    """A file that a writer of oras began and never finished."""
+    """A file that a writer began and never finished, as oras does in `ingest`."""
     UPLOAD = "upload"
     """A multipart upload that was never completed."""
 

@@ -53,7 +53,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "invalid_layout": "Restore oci-layout and index.json of this directory from a backup or an object version; "
         "where an index.json was lost for good, docs/cleanup.md says how recover finds what it named.",
         "not_judged": "Mend what the message names, and nothing else: an older index.json would lose what was pushed "
-        "since. A file that a writer left below blobs (crane's, rsync's, .DS_Store) can be removed when nobody "
+        "since. A file that a writer left below blobs (rsync's, .DS_Store) can be removed when nobody "
         "writes; docs/cleanup.md, What is left alone, says more of all else.",
         "nesting_too_deep": "Look at who wrote this index: it holds indexes in indexes beyond any use.",
         "unsupported_media_type": "Push it as an OCI artifact or image; the tag points at something else.",

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 _BLOB_BEGUN = re.compile(r"(?:[0-9a-f]{64}|[0-9a-f]{128})_[0-9]+")
 """How oras names a blob while it writes it: the encoded digest, and a number that nobody else has."""
+_BEGUN_IN_PLACE = re.compile(r"(?:sha256/[0-9a-f]{64}|sha512/[0-9a-f]{128})[0-9]{1,10}")
+"""How go-containerregistry does, which crane, ko and kaniko are made of, below `blobs`: longer than any digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LayoutView:
-    """A layout at one moment; `etag` marks the index that was read, `ingest` holds blobs that writers began."""
+    """A layout at one moment; `etag` marks the index that was read, `ingest` holds blobs that writers began.
+
+    They lie in the folder of this name, or beside the blobs.
+    """
 
     path: str
     etag: str
@@ -104,9 +109,10 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
         NotJudgedError: something else can't, so that nothing may be judged.
         SourceError: something can't be listed or read.
     """
-    blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS)))
+    beside: list[StoredFile] = []
+    blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS), beside))
     begun = list(files.list_files(below(path, INGEST)))
-    ingest = blobs_begun(begun, below(path, INGEST))
+    ingest = (*blobs_begun(begun, below(path, INGEST)), *beside)
     uploads = tuple(uploads_begun(files, path, begun))
     index = source.read_index(path)
     if (target := files.link_target(below(path, INDEX))) is not None:
@@ -118,11 +124,15 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     return LayoutView(path, index.etag, entries, blobs, ingest, uploads)
 
 
-def _blobs(listed: Iterable[StoredFile], folder: str) -> Iterator[tuple[Digest, StoredFile]]:
+def _blobs(listed: Iterable[StoredFile], folder: str, begun: list[StoredFile]) -> Iterator[tuple[Digest, StoredFile]]:
+    """The blobs; what a writer has only begun is added to `begun`."""
     for file in listed:
         name = file.path.removeprefix(f"{folder}/")
         if not name or file.path.endswith("/"):
             continue  # the object by which some mounts mark a directory
+        if file.etag and _BEGUN_IN_PLACE.fullmatch(name):
+            begun.append(file)
+            continue
         try:
             digest = Digest(name.replace("/", ":", 1))
         except InvalidDigestError:

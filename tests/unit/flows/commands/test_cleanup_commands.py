@@ -269,6 +269,19 @@ def test_nobody_is_advised_to_restore_an_index_that_is_whole_as_a_file_beside_it
     assert advice.startswith("    not_judged: Mend what the message names, and nothing else: an older index.json")
 
 
+def test_what_a_killed_crane_left_among_the_blobs_is_deleted_when_it_is_old_enough(
+    source: Path, tmp_path: Path
+) -> None:
+    left = source / "app" / "blobs" / "sha256" / ("a" * 64 + "1234567890")
+    left.write_bytes(b"half of a layer")
+    applied = applied_policy_that_keeps_all(source, tmp_path)
+    assert (applied.exit_code, left.exists()) == (0, True)
+    long_ago = time.time() - 8 * 86_400
+    os.utime(left, (long_ago, long_ago))
+    applied = applied_policy_that_keeps_all(source, tmp_path)
+    assert (applied.exit_code, left.exists()) == (0, False)
+
+
 def test_an_index_that_is_a_link_need_not_be_restored(source: Path) -> None:
     index = source / "app" / "index.json"
     index.rename(source / "app" / "real.json")

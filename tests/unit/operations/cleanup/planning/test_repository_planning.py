@@ -505,6 +505,46 @@ def test_blobs_that_writers_began_and_never_ended_go() -> None:
     }
 
 
+@pytest.mark.parametrize(("algorithm", "length"), [("sha256", 64), ("sha512", 128)])
+@pytest.mark.parametrize("number", ["1", "1234567890"])
+def test_layers_that_crane_began_and_never_ended_go_and_keep_nothing_else(
+    algorithm: str, length: int, number: str
+) -> None:
+    """So go-containerregistry names them, in the place of the layer; crane, ko and kaniko write by it."""
+    layout = two_images()
+    old, new = (f"blobs/{algorithm}/{each * length}{number}" for each in "ab")
+    layout.files.put(f"{APP}/{old}", b"half of")
+    layout.time = NOW - DAY / 2
+    layout.files.put(f"{APP}/{new}", b"half of")
+    plan = layout.plan()
+    assert (plan.refused, bool(plan.removals)) == (None, True)
+    assert {file.name: file.action for file in plan.files} == {old: CleanupAction.DELETE, new: CleanupAction.KEEP}
+    assert {file.kind for file in plan.files} == {FileKind.INGEST}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sha256/" + "a" * 64 + "12345678901",
+        "sha256/" + "a" * 64 + "1" * 64,
+        "sha256/" + "a" * 128,
+        "sha256/" + "A" * 64 + "1",
+        "sha256/" + "a" * 64 + "_1",
+        "sha256/" + "a" * 63 + "x1",
+        "sha512/" + "a" * 64 + "1",
+        "sha256/1234567890",
+        "a" * 64 + "1",
+        "sha256/x/" + "a" * 64 + "1",
+    ],
+)
+def test_nothing_else_below_blobs_is_taken_for_a_layer_that_crane_began(name: str) -> None:
+    layout = two_images()
+    layout.files.put(f"{APP}/blobs/{name}", b"somebody's")
+    refused = layout.plan().refused
+    assert refused is not None
+    assert refused.code == "not_judged"
+
+
 @pytest.mark.parametrize("is_another", [False, True])
 def test_uploads_that_were_never_ended_go_also_where_a_mount_sends_them_first(*, is_another: bool) -> None:
     """Unless a repository is called `ingest`; whatever else is sent to a layout is somebody's."""
