@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Tags whose manifests are still at the source, where nothing names them, and what can't be told."""
+    """Tags whose manifests are still at the source, where nothing names them, and what can't be told.
+
+    `unread` are the paths of those layouts of theirs of which an index can't be read, which may have them for parts.
+    """
 
     tags: frozenset[VanishedTag] = frozenset()
+    unread: frozenset[str] = frozenset()
     doubts: tuple[Finding, ...] = ()
 
 
@@ -55,25 +59,29 @@ class LostTags:
         for each in tags:
             by_layout[each.path].add(Digest(each.digest))
         unnamed: set[tuple[str, str]] = set()
+        unread: set[str] = set()
         doubts: list[Finding] = []
         for path, digests in sorted(by_layout.items()):
+            parts = SourceParts(self._source, {path: (path,)}, self._stop)
             try:
-                unnamed.update((path, digest) for digest in self._unnamed(path, digests))
+                found = {(path, digest) for digest in self._unnamed(path, digests, parts)}
+                unnamed |= found
+                unread |= {path} if found and not parts.is_whole(path) else set()
             except InterruptedRunError:
                 raise
             except LayoutliftError as error:
                 message = f"whether somebody took away the tags that vanished can't be told for the moment: {error}"
                 doubts.append(Finding(path, error.code, message))
-        return Lost(frozenset(each for each in tags if (each.path, each.digest) in unnamed), tuple(doubts))
+        lost = frozenset(each for each in tags if (each.path, each.digest) in unnamed)
+        return Lost(lost, frozenset(unread), tuple(doubts))
 
-    def _unnamed(self, path: str, digests: Collection[Digest]) -> set[Digest]:
+    def _unnamed(self, path: str, digests: Collection[Digest], parts: SourceParts) -> set[Digest]:
         """The manifests that are there still, and that neither an index names nor a cleanup has marked."""
         with CallersPool(READS_AT_ONCE, thread_name_prefix="lost") as pool:
             are_there = pool.map(partial(self._is_there, path), digests)
             left = {digest for digest, is_there in zip(digests, are_there, strict=True) if is_there}
         if left:
             left.difference_update(map(Digest, self._marked(path)))
-        parts = SourceParts(self._source, {path: (path,)}, self._stop)
         return {digest for digest in left if not parts.has(path, digest)}
 
     def _is_there(self, path: str, digest: Digest) -> bool:

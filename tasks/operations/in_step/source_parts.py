@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The manifests that are listed, or below what is; others may be where not all of it can be read."""
+
+    known: frozenset[Digest]
+    is_whole: bool
+
+
 class SourceParts:
     """`feeding` are the layouts that go to each repository; those of one are read when it is first asked for."""
 
@@ -28,7 +37,7 @@ class SourceParts:
         self._source = source
         self._feeding = feeding
         self._stop = stop
-        self._parts: dict[str, frozenset[Digest] | LayoutliftError | None] = {}
+        self._parts: dict[str, _Parts | LayoutliftError] = {}
 
     def may_need(self, repository: str, digest: Digest) -> bool:
         """Whether an index of a layout lists a manifest, or has it below; so it may where one is broken.
@@ -38,7 +47,7 @@ class SourceParts:
             InterruptedRunError: the run is to end.
         """
         parts = self._of(repository)
-        return parts is None or digest in parts
+        return digest in parts.known or not parts.is_whole
 
     def has(self, repository: str, digest: Digest) -> bool:
         """Whether an index of a layout surely lists a manifest, or has it below.
@@ -46,10 +55,17 @@ class SourceParts:
         Raises:
             InvalidLayoutError, SourceError, InterruptedRunError: as `may_need`.
         """
-        parts = self._of(repository)
-        return parts is not None and digest in parts
+        return digest in self._of(repository).known
 
-    def _of(self, repository: str) -> frozenset[Digest] | None:
+    def is_whole(self, repository: str) -> bool:
+        """Whether all indexes can be read, so that what none has is in none.
+
+        Raises:
+            InvalidLayoutError, SourceError, InterruptedRunError: as `may_need`.
+        """
+        return self._of(repository).is_whole
+
+    def _of(self, repository: str) -> _Parts:
         if repository not in self._parts:
             self._parts[repository] = self._read_or_error(self._feeding.get(repository, ()))
         parts = self._parts[repository]
@@ -57,26 +73,26 @@ class SourceParts:
             raise parts
         return parts
 
-    def _read_or_error(self, layouts: Collection[str]) -> frozenset[Digest] | LayoutliftError | None:
+    def _read_or_error(self, layouts: Collection[str]) -> _Parts | LayoutliftError:
         """Errors are kept as well: each further tag would have all of it read again."""
         try:
             return self._read(layouts)
         except LayoutliftError as error:
             return error
 
-    def _read(self, layouts: Collection[str]) -> frozenset[Digest] | None:
-        """All manifests of some layouts, as far as they are listed; None where that can't be told."""
-        parts: set[Digest] = set()
+    def _read(self, layouts: Collection[str]) -> _Parts:
+        """All manifests of some layouts, as far as they are listed and can be read."""
+        known: set[Digest] = set()
+        is_whole = True
         with CallersPool(READS_AT_ONCE, thread_name_prefix="parts") as pool:
             for path in sorted(layouts):
                 self._stop.check()
                 index = parse_index(self._source.read_index(path).raw)
                 manifests = ManyManifests(self._source, path, partial(self._map, pool), patient=True)
-                parts.update(entry.digest for entry in index.entries)
-                parts.update(manifests.below(index.entries))
-                if index.broken or manifests.findings:
-                    return None
-        return frozenset(parts)
+                known.update(entry.digest for entry in index.entries)
+                known.update(manifests.below(index.entries))
+                is_whole = is_whole and not (index.broken or manifests.findings)
+        return _Parts(frozenset(known), is_whole)
 
     def _map(
         self, pool: CallersPool, act: Callable[[Descriptor], _Value], some: Iterable[Descriptor]

@@ -34,6 +34,10 @@ _LOST = (
     "second did not see the first's entry. layoutlift recover brings it back there; if it was taken away on purpose, "
     "the next layoutlift cleanup apply marks what it left, and the run after that deletes it here"
 )
+_UNREAD = (
+    "{digest} is still there, and whether anything names it can't be told: an index of its layout that can't be read "
+    "may have it for a part. layoutlift check names that index; once it is mended, or gone, the next run can tell"
+)
 
 _BELIEVED_FOR, _TIMES = 60.0, 10
 """A look at the source is believed for a minute, or where it takes long for so many times what it took."""
@@ -75,7 +79,7 @@ class VanishedCourse:
         self._wait = wait
         self._repositories: Mapping[str, str] = {}
         self._found = Vanished()
-        self._lost: Collection[VanishedTag] = ()
+        self._seen = self._found
 
     @property
     def has_planned(self) -> bool:
@@ -98,7 +102,7 @@ class VanishedCourse:
             return
         self._repositories = dict(repositories)
         found = self._search.find(self._repositories)
-        self._lost = found.lost
+        self._seen = found
         self._note_doubts(found)
         if only_plan:
             self._note_lost()
@@ -146,8 +150,9 @@ class VanishedCourse:
         self._note_lost()
 
     def _note_lost(self) -> None:
-        for each in sorted(self._lost):
-            message = f"{self._target.host}/{each} stays: {_LOST.format(digest=each.digest)}"
+        for each in sorted(self._seen.lost):
+            why = _UNREAD if each.path in self._seen.unread else _LOST
+            message = f"{self._target.host}/{each} stays: {why.format(digest=each.digest)}"
             self._log.note(Finding(each.path, Problem.LOST_AT_SOURCE, message))
 
     def _settle(self, *, complete: bool) -> None:
@@ -178,7 +183,7 @@ class VanishedCourse:
     def _look(self) -> _Look:
         began = now()
         found = self._search.find(self._repositories)
-        self._lost = found.lost
+        self._seen = found
         return _Look(found, began + max(_BELIEVED_FOR, _TIMES * (now() - began)))
 
     def _forget(self, found: Vanished) -> None:

@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 class Vanished:
     """Tags that are to go, and the layouts among theirs that are not at the source any more, by path.
 
-    `lost` are tags that nobody took away there, so that they stay; see `LostTags`. `is_other` says that it has none
-    of the layouts that earlier runs knew, as another source at the same path would. `doubts` are layouts that the
-    source does not list, and that are not known to be gone, or of which it can't be told what was taken away.
-    `feeding` are those of the source that go to each repository of the tags.
+    `lost` are tags that nobody took away there, so that they stay, and `unread` layouts of theirs; see `LostTags`.
+    `is_other` says that it has none of the layouts that earlier runs knew, as another source at the same path would.
+    `doubts` are layouts that the source does not list, and that are not known to be gone, or of which it can't be
+    told what was taken away. `feeding` are those of the source that go to each repository of the tags.
     """
 
     tags: frozenset[VanishedTag] = frozenset()
     lost: frozenset[VanishedTag] = frozenset()
+    unread: frozenset[str] = frozenset()
     layouts: frozenset[str] = frozenset()
     is_other: bool = False
     doubts: tuple[Finding, ...] = ()
@@ -88,7 +89,7 @@ class VanishedSearch:
         lost = self._lost.among([each for each in tags if each.path not in gone])
         doubts = (*(each for each in looked_for if each.path not in gone), *lost.doubts)
         fed = {each.repository: feeding.get(each.repository, ()) for each in tags}
-        return Vanished(frozenset(tags) - lost.tags, lost.tags, gone, is_other, doubts, fed)
+        return Vanished(frozenset(tags) - lost.tags, lost.tags, lost.unread, gone, is_other, doubts, fed)
 
     def parts(self, found: Vanished) -> SourceParts:
         """What the source has a use for without these tags, as it is by now."""

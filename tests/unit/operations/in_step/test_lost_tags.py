@@ -24,6 +24,7 @@ class World:
         self.marked: set[str] = set()
         self.asked: list[str] = []
         self.fails: set[str] = set()
+        self.unread: frozenset[str] = frozenset()
         self.stop = Stop()
 
     def found(self, **tags: Descriptor) -> tuple[list[str], list[tuple[str, str]]]:
@@ -55,6 +56,7 @@ class World:
         looked = LostTags(Source(files), marked, self.stop).among(
             [VanishedTag("app", "app", tag, image["digest"]) for tag, image in tags.items()]
         )
+        self.unread = looked.unread
         return sorted(each.tag for each in looked.tags), [(each.path, each.code) for each in looked.doubts]
 
     def lost(self, **tags: Descriptor) -> list[str]:
@@ -104,12 +106,35 @@ def test_so_has_a_part_of_an_index(world: World) -> None:
     assert world.lost(v1_amd64=image) == []
 
 
-def test_what_is_not_known_to_be_named_stays(world: World) -> None:
-    """The index that may have it for a part is cut off."""
+def damage_an_index(world: World) -> Descriptor:
+    """Have a part of an index whose file is cut off; the part is given."""
     image = world.layout.image(layers=[b"part"], listed=False)
     index = world.layout.index([image], "v1")
     world.layout.blob_path(index).write_bytes(b"{")
-    assert world.lost(v1_amd64=image) == ["v1_amd64"]
+    return image
+
+
+def test_what_may_be_a_part_of_an_index_that_can_not_be_read_stays(world: World) -> None:
+    assert world.lost(v1_amd64=damage_an_index(world)) == ["v1_amd64"]
+    assert world.unread == {"app"}
+
+
+@pytest.mark.parametrize("tag", [None, "other"])
+def test_an_index_that_can_not_be_read_takes_the_names_of_no_others(world: World, tag: str | None) -> None:
+    damage_an_index(world)
+    assert world.lost(v2=world.layout.image(tag, layers=[b"named"])) == []
+
+
+def test_nor_what_is_below_those_that_can_be_read(world: World) -> None:
+    damage_an_index(world)
+    image = world.layout.image(layers=[b"of a whole one"], listed=False)
+    world.layout.index([image], "v2")
+    assert world.lost(v2_amd64=image) == []
+
+
+def test_a_layout_is_whole_of_which_all_can_be_read(world: World) -> None:
+    assert world.lost(v1=world.layout.image(layers=[b"lost"], listed=False)) == ["v1"]
+    assert world.unread == set()
 
 
 @pytest.mark.parametrize("what", ["blob", "marks", "index"])

@@ -451,6 +451,20 @@ def test_a_tag_that_the_source_lost_stays_and_keeps_no_other_from_going(world: W
     assert world.target.list_tags("app") == {"v1"}
 
 
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_that_nothing_names_a_tag_is_only_said_where_all_indexes_can_be_read(world: World, is_damaged: bool) -> None:
+    lost_beside(world)
+    layout = LayoutBuilder(world.root / "app")
+    index = layout.index([layout.image(layers=[b"part"], listed=False)], "stays")
+    layout.write()
+    if is_damaged:
+        layout.blob_path(index).write_bytes(b"altered")
+    assert world.deleted()[-1] == ("app", "lost_at_source")
+    message = world.log.findings[-1].message
+    assert ("may have it for a part" in message) == is_damaged
+    assert ("no index of the source names it any more" in message) != is_damaged
+
+
 @pytest.mark.parametrize("complete", [True, False])
 def test_a_tag_that_was_lost_during_the_run_is_told_of_as_well(world: World, complete: bool) -> None:
     """It may have been the first one; and nothing of it counts against the limits."""
