@@ -8,18 +8,18 @@ it, as a cleanup does; or an entry without a tag.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
 from tasks.operations.in_step.source_parts import SourceParts
-from tasks.operations.work.concurrency import READS_AT_ONCE, CallersPool
+from tasks.operations.in_step.unlisted import ASKED_AT_ONCE
+from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from tasks.operations.in_step.vanished import VanishedTag
     from tasks.ports import LayoutReader
@@ -36,6 +36,20 @@ class Lost:
     tags: frozenset[VanishedTag] = frozenset()
     unread: frozenset[str] = frozenset()
     doubts: tuple[Finding, ...] = ()
+
+
+@dataclass(slots=True)
+class _Looked:
+    """What was found so far, by path."""
+
+    unnamed: set[tuple[str, str]] = field(default_factory=set)
+    unread: set[str] = field(default_factory=set)
+    doubts: dict[str, Finding] = field(default_factory=dict)
+
+    def doubt(self, path: str, error: LayoutliftError) -> None:
+        """Note once of a layout that it can't be told."""
+        message = f"whether somebody took away the tags that vanished can't be told for the moment: {error}"
+        self.doubts.setdefault(path, Finding(path, error.code, message))
 
 
 class LostTags:
@@ -55,35 +69,42 @@ class LostTags:
         Raises:
             InterruptedRunError: the run is to end.
         """
-        by_layout: dict[str, set[Digest]] = defaultdict(set)
-        for each in tags:
-            by_layout[each.path].add(Digest(each.digest))
-        unnamed: set[tuple[str, str]] = set()
-        unread: set[str] = set()
-        doubts: list[Finding] = []
-        for path, digests in sorted(by_layout.items()):
-            parts = SourceParts(self._source, {path: (path,)}, self._stop)
-            try:
-                found = {(path, digest) for digest in self._unnamed(path, digests, parts)}
-                unnamed |= found
-                unread |= {path} if found and not parts.is_whole(path) else set()
-            except InterruptedRunError:
-                raise
-            except LayoutliftError as error:
-                message = f"whether somebody took away the tags that vanished can't be told for the moment: {error}"
-                doubts.append(Finding(path, error.code, message))
-        lost = frozenset(each for each in tags if (each.path, each.digest) in unnamed)
-        return Lost(lost, frozenset(unread), tuple(doubts))
+        asked = sorted({(each.path, Digest(each.digest)) for each in tags})
+        there: dict[str, set[Digest]] = defaultdict(set)
+        looked = _Looked()
+        for (path, digest), is_there in zip(asked, self._are_there(asked), strict=True):
+            if isinstance(is_there, LayoutliftError):
+                looked.doubt(path, is_there)
+            elif is_there:
+                there[path].add(digest)
+        for path in sorted(there.keys() - looked.doubts.keys()):
+            self._look_for_names(path, there[path], looked)
+        lost = frozenset(each for each in tags if (each.path, each.digest) in looked.unnamed)
+        return Lost(lost, frozenset(looked.unread), tuple(looked.doubts.values()))
 
-    def _unnamed(self, path: str, digests: Collection[Digest], parts: SourceParts) -> set[Digest]:
-        """The manifests that are there still, and that neither an index names nor a cleanup has marked."""
-        with CallersPool(READS_AT_ONCE, thread_name_prefix="lost") as pool:
-            are_there = pool.map(partial(self._is_there, path), digests)
-            left = {digest for digest, is_there in zip(digests, are_there, strict=True) if is_there}
-        if left:
-            left.difference_update(map(Digest, self._marked(path)))
-        return {digest for digest in left if not parts.has(path, digest)}
+    def _are_there(self, asked: Iterable[tuple[str, Digest]]) -> Iterator[bool | LayoutliftError]:
+        return map_ahead(self._is_there, asked, workers=ASKED_AT_ONCE, name="lost")
 
-    def _is_there(self, path: str, digest: Digest) -> bool:
+    def _is_there(self, asked: tuple[str, Digest]) -> bool | LayoutliftError:
         self._stop.check()
-        return self._source.stat_blob(path, digest) is not None
+        try:
+            return self._source.stat_blob(*asked) is not None
+        except InterruptedRunError:
+            raise
+        except LayoutliftError as error:
+            return error
+
+    def _look_for_names(self, path: str, digests: set[Digest], looked: _Looked) -> None:
+        """Note those of the manifests that neither an index names nor a cleanup has marked."""
+        parts = SourceParts(self._source, {path: (path,)}, self._stop)
+        try:
+            left = digests.difference(map(Digest, self._marked(path)))
+            unnamed = {(path, digest) for digest in left if not parts.has(path, digest)}
+            is_unread = bool(unnamed) and not parts.is_whole(path)
+        except InterruptedRunError:
+            raise
+        except LayoutliftError as error:
+            looked.doubt(path, error)
+            return
+        looked.unnamed |= unnamed
+        looked.unread |= {path} if is_unread else set()

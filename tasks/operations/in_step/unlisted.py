@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST = 8
 """As many tell whether it is another source."""
-_AT_ONCE = 16
+ASKED_AT_ONCE = 16
 """What is absent is waited for, on a mount, more than it is read; a bucket has as many connections."""
 _MANY = 50
 """Of more it is said that they are asked for: that takes seconds."""
@@ -42,7 +42,7 @@ def asked_for(source: LayoutReader, unlisted: Iterable[Finding], stop: Stop, *, 
     """
     all_of_them = list(unlisted)
     left = all_of_them[_FIRST:]
-    ask = partial(map_ahead, partial(_asked_for, source, stop), workers=_AT_ONCE, name="unlisted")
+    ask = partial(map_ahead, partial(_asked_for, source, stop), workers=ASKED_AT_ONCE, name="unlisted")
     first = list(ask(all_of_them[:_FIRST]))
     yield from first
     if is_other and all(each.code == Remark.LAYOUT_VANISHED for each in first):

@@ -1,6 +1,7 @@
 """Lost is what lies at the source where nothing names it; whatever else is missing was taken away."""
 
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -141,6 +142,26 @@ def test_a_layout_is_whole_of_which_all_can_be_read(world: World) -> None:
 def test_what_can_not_be_told_for_the_moment_is_a_doubt(world: World, what: str) -> None:
     world.fails = {what}
     assert world.found(v1=world.layout.image(layers=[b"lost"], listed=False)) == ([], [("app", "source_read")])
+
+
+def test_tags_of_many_layouts_are_asked_for_beside_each_other() -> None:
+    """What is absent is waited for on a mount: as long for one as for sixteen, whatever layouts they are of."""
+    together = Barrier(16, timeout=20)
+
+    class Waiting(MemorySource):
+        def stat_blob(self, path: str, digest: Digest) -> BlobStat | None:
+            together.wait()
+            return None
+
+    tags = [VanishedTag(f"app{number}", "app", "v1", Digest.of(b"gone")) for number in range(32)]
+    assert LostTags(Waiting({}), lambda _: (), Stop()).among(tags).doubts == ()
+
+
+def test_a_layout_of_which_several_can_not_be_told_is_one_doubt(world: World) -> None:
+    world.fails = {"blob"}
+    v1, v2 = (world.layout.image(layers=[layer], listed=False) for layer in (b"lost", b"too"))
+    assert world.found(v1=v1, v2=v2) == ([], [("app", "source_read")])
+    assert set(world.asked) == {"blob"}
 
 
 def test_a_run_that_is_to_end_asks_no_more(world: World) -> None:
