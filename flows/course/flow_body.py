@@ -31,7 +31,7 @@ SKIPPED = "Skipped"
 """The state of a run that another one for the same pair left nothing to do; of the type cancelled."""
 AGAIN_SECONDS = 90.0
 """A run that is resumed waits so long for the lock of its own process before: that one ends within half a minute or,
-where it died, has no lock any more after one."""
+where it died, has no lock any more after a minute, and 20 s in which another machine watches it in a folder."""
 
 
 @told_plainly()

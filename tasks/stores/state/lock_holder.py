@@ -188,7 +188,7 @@ def _sign_of_life(age: float, lock: str) -> str:
     if age >= -EXPIRY_SECONDS:
         return (
             f"its last sign of life is {max(age, 0):.0f} s old; if it dies, another run may start "
-            f"{EXPIRY_SECONDS:.0f} s after its last one"
+            f"{EXPIRY_SECONDS + 2 * HEARTBEAT_SECONDS:.0f} s after its last one at the latest"
         )
     return (
         f"its last sign of life is dated {-age:.0f} s ahead of the clock there, which was set back: "

@@ -20,6 +20,7 @@ from flows.forms.parameters import MigrateParameters
 from tasks.oci.errors import ConflictsError, LockHeldError, RefusedError
 from tasks.operations.work.planning import OnConflict
 from tasks.run_options import RunKind, RunOptions
+from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS
 
 
 @pytest.mark.parametrize(("tags", "told"), [(2, [(CONFLICTS, 2)]), (0, [])], ids=["there are some", "nobody knows"])
@@ -171,3 +172,8 @@ def test_a_run_that_begins_again_waits_for_its_own_process_before(
     options = MigrateParameters(source="/bucket", target="registry.example", lock_timeout=given).to_options()
     run_as_flow(RunKind.MIGRATE, options)
     assert found == [waits]
+
+
+def test_a_run_that_begins_again_waits_longer_than_the_lock_of_a_machine_that_died_keeps_it_out() -> None:
+    """In a folder, that is until it has expired and was watched for two heartbeats more."""
+    assert AGAIN_SECONDS > EXPIRY_SECONDS + 2 * HEARTBEAT_SECONDS
