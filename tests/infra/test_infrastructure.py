@@ -460,11 +460,20 @@ RUN = "trap 'sleep 0.2; echo in order; exit' TERM; echo begun; while :; do sleep
 
 
 def end_runs_of(worker: subprocess.Popen[str]) -> None:
-    """What the unit does before its worker is told to end."""
+    """What the unit does before its worker is told to end; what it says would be in the journal."""
     unit = (INFRA / "systemd" / "layoutlift-worker.service").read_text()
     (stop,) = re.findall(r"^ExecStop=/bin/sh -c '(.*)'$", unit, re.MULTILINE)
     environment = os.environ | {"MAINPID": str(worker.pid)}
-    subprocess.run(["sh", "-c", stop], env=environment, check=True, timeout=10)
+    ended = subprocess.run(["sh", "-c", stop], env=environment, check=True, timeout=10, capture_output=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")
+
+
+def test_the_stop_of_a_worker_without_a_run_says_nothing_of_it() -> None:
+    with subprocess.Popen(["sleep", "60"], text=True) as worker:
+        try:
+            end_runs_of(worker)
+        finally:
+            worker.kill()
 
 
 def test_runs_at_work_end_in_order_before_their_worker_is_stopped() -> None:
