@@ -103,9 +103,9 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_environment")
-@pytest.mark.parametrize(("answers_before", "code"), [(0, 2), (1, 1)])
+@pytest.mark.parametrize(("answers_before", "code", "told"), [(0, 2, 0), (1, 1, 1)])
 def test_a_server_that_never_answered_is_no_work_that_went_wrong(
-    monkeypatch: pytest.MonkeyPatch, answers_before: int, code: int
+    monkeypatch: pytest.MonkeyPatch, answers_before: int, code: int, told: int
 ) -> None:
     answers = iter([[]] * answers_before)
 
@@ -121,7 +121,9 @@ def test_a_server_that_never_answered_is_no_work_that_went_wrong(
     monkeypatch.setattr(prefect_server, "ensure_server", lambda: ServerAddress("http://127.0.0.1:1"))
     monkeypatch.setattr(alert_automations, "get_client", get_client)
     ended = CliRunner().invoke(main, ["alerts", "remove"])
-    assert (ended.exit_code, len(ended.stderr.splitlines())) == (code, 1)
+    *addresses, error = ended.stderr.splitlines()
+    assert (ended.exit_code, len(addresses)) == (code, told), error
+    assert all(line.startswith("Dashboard: ") for line in addresses)
 
 
 @pytest.mark.usefixtures("no_environment")
