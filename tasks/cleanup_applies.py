@@ -119,7 +119,9 @@ class Cleaner:
         with closing(done):
             yield from (outcome for outcome in done if outcome is not None)
         self._check_stop()
-        yield from self._ended_between(remake_halves(self.tools.source.files, is_alone=self.only_writer))
+        files, is_alone = self.tools.source.files, self.only_writer
+        yield from remake_halves(files, is_alone=is_alone, check_stop=self._check_stop)
+        self._check_stop()
         if self.forgets:
             forget_old_runs(self.tools)
 

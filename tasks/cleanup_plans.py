@@ -6,6 +6,7 @@ import secrets
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from tasks.endpoints import (
@@ -97,9 +98,9 @@ class Planner:
 
         yield from self.each(plan)
         chosen = {path for path in unmet if choose(path) is not None}
-        for vanished in vanished_layouts(chosen, (), self.findings):
-            if (gone := plan_gone(self.tools, vanished.path)) is not None:
-                yield gone
+        vanished = [each.path for each in vanished_layouts(chosen, (), self.findings)]
+        gone = map_ahead(partial(plan_gone, self.tools), vanished, REPOSITORIES_AT_ONCE, name="gone")
+        yield from (each for each in gone if each is not None)
         if not (fits or chosen) and NO_LAYOUTS not in self.findings:
             self.findings.append(NOTHING_FITS)
 

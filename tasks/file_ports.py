@@ -72,8 +72,11 @@ class FileReader(Protocol):
         """
         ...
 
-    def stat_file(self, path: str) -> StoredFile | None:
+    def stat_file(self, path: str, *, waits: bool = True) -> StoredFile | None:
         """One file, None where there is none.
+
+        A mount that says so of a layout's file is asked again after a while, unless nobody `waits`: then it may be
+        there all the same.
 
         Raises:
             SourceError: that can't be told; it never counts as absent.

@@ -79,7 +79,7 @@ def test_an_index_that_is_said_not_to_be_there_for_the_moment_does_not_count_as_
             files.fail({"call": "getattr", "path": INDEX, "error": errno.ENOENT, "times": 2})
             assert look.read_file("app-0/index.json")
             files.fail({"call": "getattr", "path": "*/app-0", "error": errno.ENOENT, "times": 2})
-            assert not is_gone(look, "app-0")
+            assert not is_gone(look, "app-0", map)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,9 @@ class MemoryFiles:
         inside = "" if folder == "." else f"{folder}/"
         return (_stored(path, file) for path, file in sorted(self._files.items()) if path.startswith(inside))
 
-    def stat_file(self, path: str) -> StoredFile | None:
+    def stat_file(self, path: str, *, waits: bool = True) -> StoredFile | None:
         """See `FileReader.stat_file`."""
+        del waits
         found = self._files.get(path)
         return None if found is None else _stored(path, found)
 

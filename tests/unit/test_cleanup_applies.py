@@ -12,12 +12,14 @@ from mypy_boto3_s3 import S3Client
 
 from tasks import cleanup_applies
 from tasks.cleanup_applies import Cleaner, CleanerOptions, open_cleaner
+from tasks.file_ports import StoredFile
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError, RefusedError
 from tasks.operations.choosing.ages import FUTURE_SECONDS
 from tasks.operations.cleanup.applying import old_runs
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools, RepositoryOutcome
+from tasks.operations.cleanup.applying.dropping import drop_layout
 from tasks.operations.cleanup.values import IndexEntry, QuarantineMode, RepositoryPlan, Timing
 from tasks.stop import Stop
 from tasks.stores import source_lease
@@ -229,6 +231,28 @@ def test_a_bucket_keeps_a_connection_for_each_that_works_on_it(monkeypatch: pyte
         with open_cleaner(CleanerOptions("s3://bucket", BucketAccess(), TIMING, "run", jobs=64), Stop()):
             pass
     assert kept == {64 + cleanup_applies.REPOSITORIES_AT_ONCE}
+
+
+def test_a_run_that_is_told_to_end_looks_at_no_further_layout_that_was_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each may take a mount a while, and of most there is nothing to tell."""
+    world, stop, asked = World(), Stop(), set()
+    for path in ("app", "other"):
+        world.files.put(f"{path}/oci-layout", MARKER.encode())
+        world.files.put(f"{path}/index.json", b'{"schemaVersion":2,"manifests":[]}')
+        assert drop_layout(world.tools(), path)
+    stat_file = world.files.stat_file
+
+    def look(path: str, *, waits: bool = True) -> StoredFile | None:
+        stop.set()
+        asked.add(path.partition("/")[0])
+        return stat_file(path, waits=waits)
+
+    monkeypatch.setattr(world.files, "stat_file", look)
+    with pytest.raises(InterruptedRunError):
+        list(Cleaner(world.tools(), stop, only_writer=True, forgets=False).apply([]))
+    assert asked == {"app"}
 
 
 def test_a_layout_that_a_writer_came_back_to_is_made_whole_by_the_next_run(source: Path) -> None:

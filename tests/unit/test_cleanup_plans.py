@@ -1,11 +1,13 @@
 """What keeps a cleanup from being planned is told before anything of the source is judged."""
 
+import threading
 from collections.abc import Generator, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
 
+from tasks import cleanup_plans
 from tasks.cleanup_plans import CleanupOptions, Planner, open_planner
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import ConfigurationError
@@ -99,6 +101,23 @@ def test_what_lies_below_a_place_that_can_not_be_read_is_not_taken_for_removed(
     tools = PlanTools(source, world.files, Holdings(world.files), rules, map)
     plans = list(Planner(source, tools, Stop()).plans(lambda _: PolicyChoice(keep_policy(1), frozenset(), world.now)))
     assert [plan.path for plan in plans if plan.is_gone] == [LAYOUT] * is_gone
+
+
+def test_layouts_that_may_be_gone_are_asked_for_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a mount each takes more than half a second, and a team may have removed hundreds."""
+    world, together = world_that_waited(), threading.Barrier(cleanup_plans.REPOSITORIES_AT_ONCE)
+    assert world.apply_plan(world.plan(keep_policy(1)))
+    holdings = Holdings(world.files)
+    monkeypatch.setattr(Holdings, "repositories", tuple(f"app{number}" for number in range(12)))
+
+    def plan_gone(*_: object) -> None:
+        together.wait(timeout=30)
+
+    monkeypatch.setattr(cleanup_plans, "plan_gone", plan_gone)
+    rules = BlobRules(world.now, Timing(GRACE, HOLD), 0.0, 0.0)
+    tools = PlanTools(_Found([]), world.files, holdings, rules, map)
+    choice = PolicyChoice(keep_policy(1), frozenset(), world.now)
+    assert list(Planner(tools.source, tools, Stop()).plans(lambda _: choice)) == []
 
 
 class _Found(MemorySource):

@@ -37,8 +37,9 @@ class BucketFiles:
             if not found.key.endswith("/") and not _is_odd(self._path(found.key)):
                 yield self._stored(found)
 
-    def stat_file(self, path: str) -> StoredFile | None:
-        """See `FileReader.stat_file`."""
+    def stat_file(self, path: str, *, waits: bool = True) -> StoredFile | None:
+        """See `FileReader.stat_file`; a bucket is believed at once."""
+        del waits
         key = self._key(path)
         for found in self._reading.list_objects(key):  # a listing, unlike HEAD, is what marks are compared with
             return self._stored(found) if found.key == key else None

@@ -65,9 +65,9 @@ class DirectoryFiles:
                 else:
                     yield stored(path, status)
 
-    def stat_file(self, path: str) -> StoredFile | None:
+    def stat_file(self, path: str, *, waits: bool = True) -> StoredFile | None:
         """See `FileReader.stat_file`."""
-        return self._unless_absent(path, partial(self._stat, path))
+        return self._unless_absent(path, partial(self._stat, path), waits=waits)
 
     def read_file(self, path: str) -> FileContent | None:
         """See `FileReader.read_file`; its mark is a hash of the content, which no clock can fool."""
@@ -91,9 +91,9 @@ class DirectoryFiles:
         """See `FileReader.now`: this machine's clock."""
         return time.time()
 
-    def _unless_absent(self, path: str, look: Callable[[], _Value]) -> _Value | None:
+    def _unless_absent(self, path: str, look: Callable[[], _Value], *, waits: bool = True) -> _Value | None:
         """What a look gives, None where what it is for is absent."""
-        for seconds in self._pauses if split(path)[1] in _OF_A_LAYOUT else ():
+        for seconds in self._pauses if waits and split(path)[1] in _OF_A_LAYOUT else ():
             with suppress(ContentNotFoundError):
                 return look()
             wait_alone(seconds)

@@ -118,7 +118,7 @@ class LayoutServer:
         self._end()
 
     def _stat_file(self, request: Mapping[str, Any]) -> None:
-        found = self._files.stat_file(request["path"])
+        found = self._files.stat_file(request["path"], waits=request["waits"])
         self._end(None if found is None else file_to_json(found))
 
     def _read_file(self, request: Mapping[str, Any]) -> None:

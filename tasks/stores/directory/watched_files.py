@@ -28,9 +28,9 @@ class WatchedFiles:
         for found in self._process.each({"do": "list_files", "path": folder}, folder):
             yield StoredFile(*found["file"])
 
-    def stat_file(self, path: str) -> StoredFile | None:
+    def stat_file(self, path: str, *, waits: bool = True) -> StoredFile | None:
         """See `FileReader.stat_file`."""
-        found = self._process.ask({"do": "stat_file", "path": path}, path)
+        found = self._process.ask({"do": "stat_file", "path": path, "waits": waits}, path)
         if found is None:
             self._process.check_mounted(path)
             return None

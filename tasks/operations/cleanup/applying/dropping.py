@@ -12,7 +12,7 @@ from tasks.operations.cleanup.layout.layout_view import blobs_begun, uploads_beg
 from tasks.operations.cleanup.records.journal import Record, Step, list_records, read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tasks.file_ports import FileReader, FileWriter
     from tasks.operations.cleanup.applying.apply_tools import ApplyTools
@@ -63,7 +63,9 @@ def restore_dropped(files: FileWriter, contents: Sequence[tuple[str, str]]) -> b
     return bool(missing)
 
 
-def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOutcome]:
+def remake_halves(
+    files: FileWriter, *, is_alone: bool, check_stop: Callable[[], None] = lambda: None
+) -> Iterator[RepositoryOutcome]:
     """Write what is missing of dropped layouts of whose two files one is there; what came of each.
 
     A writer that looked before such a layout went takes `oci-layout` for there, and writes its index alone however
@@ -78,6 +80,7 @@ def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOu
     for place in list_records(files):
         if place.step is not Step.DROP:
             continue
+        check_stop()
         outcome = RepositoryOutcome(place.repository)
         with outcome.noting(InterruptedRunError):
             outcome.remade = _remake_half(files, place, may_write_index=may_write_index)
@@ -88,6 +91,8 @@ def remake_halves(files: FileWriter, *, is_alone: bool) -> Iterator[RepositoryOu
 def _remake_half(files: FileWriter, place: RecordPlace, *, may_write_index: bool) -> bool:
     """Write the file that is missing of a dropped layout if the other one is there; whether that was so."""
     contents = read_record(files, place).contents
+    if all(files.stat_file(path, waits=False) is None for path, _ in contents):
+        return False  # as nearly all are; of one that only seems so the next run takes care
     missing = [path for path, _ in contents if files.stat_file(path) is None]
     is_half = 0 < len(missing) < len(contents)
     if not is_half or (below(place.repository, INDEX) in missing and not may_write_index):

@@ -10,7 +10,7 @@ from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import TRASH, Step, is_hidden_blob, read_record, records_among
-from tasks.operations.cleanup.records.marks import forget_marks, read_marks
+from tasks.operations.cleanup.records.marks import forget_marks, list_marks, read_marks
 from tasks.operations.reports.shown_text import printable
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class _Waiting:
 
     def _marked_in(self, path: str) -> frozenset[Digest]:
         files = self._tools.source.files
-        if not is_gone(files, path):
+        if not (list_marks(files, path) and is_gone(files, path, self._tools.map_concurrently)):
             return frozenset(read_marks(files, path))
         self._tools.guard()
         forget_marks(files, path)

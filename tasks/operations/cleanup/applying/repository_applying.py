@@ -165,7 +165,7 @@ class _Applying:
         Raises:
             SourceChangedError: there is something in its place by now.
         """
-        if not is_gone(self._files, self.plan.path):
+        if not is_gone(self._files, self.plan.path, self.tools.map_concurrently):
             raise SourceChangedError("it is there again; plan anew")
         self.tools.require(self.plan)
         Sweep(self.tools, self.plan, self.outcome, self.held).run(FreshView((), {}, {}, (), (), Graph()))

@@ -93,7 +93,7 @@ class _Undoing:
 
     def run_on(self, records: Sequence[Record]) -> None:
         is_dropped = any(record.step is Step.DROP for record in records)
-        if not is_dropped and is_gone(self._files, self.outcome.path):
+        if not is_dropped and is_gone(self._files, self.outcome.path, self.tools.map_concurrently):
             raise InvalidLayoutError("it was removed; bring it back first, then undo")
         self.held, self.returned = self.tools.holdings.held_and_returned(self.outcome.path)
         self._restore_files(records)

@@ -12,19 +12,25 @@ from tasks.operations.cleanup.planning.plan_tools import or_left_alone
 from tasks.operations.cleanup.values import RepositoryPlan
 
 if TYPE_CHECKING:
-    from tasks.file_ports import FileReader
+    from tasks.file_ports import FileReader, StoredFile
     from tasks.operations.cleanup.planning.plan_tools import PlanTools
+    from tasks.operations.work.concurrency import MapConcurrently
 
 
-def is_gone(files: FileReader, path: str) -> bool:
+def is_gone(files: FileReader, path: str, map_concurrently: MapConcurrently) -> bool:
     """Whether nothing of a layout is left: neither of its two files, nor anything below `blobs`.
+
+    All three are looked for beside each other, as a mount is given time for each.
 
     Raises:
         SourceError: that can't be told.
     """
-    if any(files.stat_file(below(path, name)) is not None for name in (INDEX, MARKER)):
-        return False
-    return next(iter(files.list_files(below(path, BLOBS))), None) is None
+
+    def look(name: str) -> StoredFile | None:
+        place = below(path, name)
+        return next(iter(files.list_files(place)), None) if name == BLOBS else files.stat_file(place)
+
+    return all(found is None for found in map_concurrently(look, (INDEX, MARKER, BLOBS)))
 
 
 def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
@@ -38,7 +44,7 @@ def plan_gone(tools: PlanTools, path: str) -> RepositoryPlan | None:
 
 def _plan(tools: PlanTools, path: str) -> RepositoryPlan | None:
     held = tools.holdings.held(path)
-    if not held or not is_gone(tools.files, path):
+    if not held or not is_gone(tools.files, path, tools.map_concurrently):
         return None
     decisions = [decide_unneeded(blob, tools.rules) for blob in held]
     hidden = hidden_of(tools.protected, held, ())

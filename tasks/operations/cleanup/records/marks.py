@@ -102,8 +102,17 @@ def forget_marks(files: FileWriter, repository: str) -> None:
     Raises:
         SourceError: it can't be deleted.
     """
+    files.delete_files(list_marks(files, repository))
+
+
+def list_marks(files: FileReader, repository: str) -> list[StoredFile]:
+    """The files with what is noted of a repository.
+
+    Raises:
+        SourceError: they can't be looked at.
+    """
     paths = [_path(repository, kind) for kind in (UNREFERENCED, STRAYS)]
-    files.delete_files([file for path in paths if (file := files.stat_file(path)) is not None])
+    return [file for path in paths if (file := files.stat_file(path)) is not None]
 
 
 def mark_ahead(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -17,11 +18,13 @@ from tasks.operations.cleanup.applying.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying.dropping import drop_layout, remake_halves
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
 from tasks.operations.cleanup.deciding.blob_decisions import BlobRules
+from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.planning.plan_tools import PlanTools
 from tasks.operations.cleanup.planning.repository_planning import plan_repository
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
+from tasks.operations.work.concurrency import CallersPool
 from tasks.stores.directory import directory_files
 from tasks.stores.directory.directory_files import MOUNT_PAUSES, DirectoryFiles
 from tasks.stores.directory.layout_directory import LayoutDirectory
@@ -241,6 +244,53 @@ def test_what_a_layout_has_is_looked_for_again_on_a_mount_before_it_counts_as_ab
     assert not LOOKS[look](DirectoryFiles(tmp_path), f"app/{name}")
     assert waited == []
     assert bool(LOOKS[look](DirectoryFiles(tmp_path, MOUNT_PAUSES), f"app/{name}")) is (waits <= len(MOUNT_PAUSES))
+
+
+def dropped_layouts(root: Path, *names: str) -> DirectoryWriter:
+    """A mount on which a run dropped empty layouts."""
+    for name in names:
+        LayoutBuilder(root / name).write()
+    source = WritableDirectory(root)
+    tools = ApplyTools(
+        source, Holdings(source.files), Journal(source.files, "run"), Timing(0.0, 0.0), map, lambda: None
+    )
+    assert [drop_layout(tools, name) for name in names] == [True] * len(names)
+    return DirectoryWriter(root, MOUNT_PAUSES)
+
+
+def test_a_dropped_layout_of_which_nothing_is_there_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is so for each of them in each run; one that only seems so is made whole by the next."""
+    files = dropped_layouts(tmp_path, "app", "other")
+    monkeypatch.setattr(directory_files, "wait_alone", lambda _: pytest.fail("it is waited for"))
+    assert list(remake_halves(files, is_alone=True)) == []
+
+
+@pytest.mark.parametrize("waits", [1, 2, 99])
+def test_half_a_dropped_layout_is_looked_at_again_before_it_counts_as_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: int
+) -> None:
+    files, waited = dropped_layouts(tmp_path, "app"), 0
+    (tmp_path / "app/oci-layout").write_bytes(b"a writer's")
+
+    def wait(_: float) -> None:
+        nonlocal waited
+        waited += 1
+        if waited == waits:
+            (tmp_path / "app/index.json").write_bytes(b"a writer's")
+
+    monkeypatch.setattr(directory_files, "wait_alone", wait)
+    assert [outcome.remade for outcome in remake_halves(files, is_alone=True)] == [True] * (waits == 99)
+    assert ((tmp_path / "app/index.json").read_bytes() == b"a writer's") is (waits < 99)
+
+
+def test_whether_a_layout_is_gone_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not once for each of its three parts."""
+    together = Barrier(3)
+    monkeypatch.setattr(directory_files, "wait_alone", lambda _: together.wait(timeout=30))
+    with CallersPool(3) as pool:
+        assert is_gone(DirectoryFiles(tmp_path, MOUNT_PAUSES), "app", pool.map)
 
 
 def test_what_is_right_to_be_absent_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

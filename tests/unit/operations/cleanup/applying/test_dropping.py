@@ -189,7 +189,8 @@ def test_who_must_stop_makes_no_layout_whole_any_more(monkeypatch: pytest.Monkey
     world = World()
     assert drop_layout(world.tools(), LAYOUT)
 
-    def interrupted(_: str) -> None:
+    def interrupted(_: str, *, waits: bool = True) -> None:
+        del waits
         raise InterruptedRunError("told to end")
 
     monkeypatch.setattr(world.files, "stat_file", interrupted)

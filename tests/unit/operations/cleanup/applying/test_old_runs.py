@@ -8,6 +8,7 @@ import pytest
 
 from tasks.file_ports import DRAFTS, StoredFile, UnfinishedUpload
 from tasks.oci.errors import LockHeldError
+from tasks.operations.cleanup.applying import old_runs
 from tasks.operations.cleanup.applying.old_runs import DRAFT_SECONDS, forget_old_runs
 from tasks.operations.cleanup.records.journal import RUNS, TRASH, Journal, Record, Step
 from tests.support.cleanup_world import (
@@ -120,6 +121,17 @@ def test_what_was_marked_in_a_layout_that_is_gone_keeps_no_run_for_ever() -> Non
     world.files.delete_files(kept)
     assert forget_old_runs(world.tools()) == ("run-0",)
     assert list(world.files.list_files(".layoutlift/marks")) == []
+
+
+def test_a_layout_of_which_nothing_is_marked_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount takes its time for what is gone, and the run is remembered for weeks."""
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD
+    world.files.delete_files(
+        [file for place in (LAYOUT, ".layoutlift/marks") for file in world.files.list_files(place)]
+    )
+    monkeypatch.setattr(old_runs, "is_gone", lambda *_: pytest.fail("it is looked for"))
+    assert forget_old_runs(world.tools()) == ("run-0",)
 
 
 def test_a_run_is_remembered_while_any_of_the_manifests_waits_that_it_took_out() -> None:
