@@ -195,8 +195,11 @@ def _opened(options: CleanerOptions, stop: Stop, gate: Gate | None, stack: ExitS
     )
 
 
-def check_store(source: str, access: BucketAccess) -> None:
+def check_store(source: str, access: BucketAccess, else_do: str) -> None:
     """Pass where a bucket that is known without an endpoint is asked for at Amazon's store, which it then is of.
+
+    Unless it was noted by a version that noted no endpoint of a profile: `else_do` says what helps then, of which
+    `{store}` is where the bucket would be asked for.
 
     Raises:
         ConfigurationError: the environment or the profile leads to another store, whose bucket is another one.
@@ -207,8 +210,9 @@ def check_store(source: str, access: BucketAccess) -> None:
 
     if (other := other_store(access)) is not None:
         raise ConfigurationError(
-            f"{source} was looked at in Amazon's store, and AWS_ENDPOINT_URL or the profile leads to {other}, "
-            "where it is another bucket; nothing was changed"
+            f"no store is noted for {source}, which means Amazon's, and AWS_ENDPOINT_URL or the profile leads to "
+            f"{other}; nothing was changed. An earlier version did not note a store that a profile named: if it was "
+            f"this one, {else_do.format(store=other)}"
         )
 
 

@@ -59,6 +59,11 @@ def test_a_plan_knows_which_store_it_is_about(
     assert header_of(str(tmp_path)).endpoint_url is None
 
 
+def refused(other_store: ScriptedRegistry, advice: str) -> str:
+    """Not as known for sure: an earlier version noted no store that a profile named, and that was looked at there."""
+    return rf"^no store is noted .*leads to {other_store.url}; nothing was changed. .*if it was this one, {advice}$"
+
+
 @pytest.mark.parametrize("by", ["variable", "profile"])
 def test_a_plan_of_amazons_store_is_not_applied_at_another(
     other_store: ScriptedRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
@@ -69,7 +74,7 @@ def test_a_plan_of_amazons_store_is_not_applied_at_another(
     footer = LimitCheck(header.limits, QuarantineMode.PREFIX).footer()
     plan.write_bytes(writer.header(header) + writer.footer(footer))
     lead_to(other_store.url, by, tmp_path, monkeypatch)
-    with pytest.raises(ConfigurationError, match=rf"leads to {other_store.url}.* nothing was changed"):
+    with pytest.raises(ConfigurationError, match=refused(other_store, "make a new plan")):
         apply_plan(ApplyParameters(), plan, Stop(), lambda *_: pytest.fail("nothing is applied"))
 
 
@@ -79,5 +84,5 @@ def test_a_run_at_amazons_store_is_not_undone_at_another(
 ) -> None:
     note_run(RunNote("20260615T120000Z-1a2b3c", "s3://bucket"))
     lead_to(other_store.url, by, tmp_path, monkeypatch)
-    with pytest.raises(ConfigurationError, match=rf"leads to {other_store.url}.* nothing was changed"):
+    with pytest.raises(ConfigurationError, match=refused(other_store, f"give --endpoint-url {other_store.url}")):
         undo(UndoParameters(), "20260615T120000Z-1a2b3c", None, Stop(), lambda *_: pytest.fail("nothing is undone"))
