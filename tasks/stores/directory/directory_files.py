@@ -131,7 +131,10 @@ class DirectoryFiles:
             found |= again
             missed &= missed_again
         if missed:
-            raise SourceReadError(f"{below(folder, min(missed))} is listed, and said not to be there")
+            raise SourceReadError(
+                f"{below(folder, min(missed))} is listed, and said not to be there; "
+                "where s3fs says so each time, mount with -o compat_dir"
+            )
         return found
 
     def _look(self, folder: str) -> tuple[dict[str, os.stat_result], set[str]]:

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 
 from tasks.file_ports import OWN_FOLDER
 from tasks.oci.digest import Digest
-from tasks.oci.errors import NotJudgedError
+from tasks.oci.errors import NotJudgedError, SourceError
 from tasks.oci.image_layout import BLOBS, is_placeholder, layouts_of_blobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tasks.file_ports import FileReader
+
+_TRIES = 2
+"""Of a source that can't be listed: what passes costs one repository, what stays no walk for each of them."""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class SharedContent:
         self._files = files
         self._lock = threading.Lock()
         self._found: _Found | None = None
+        self._failures: list[SourceError] = []
 
     def needing(self, path: str, digests: Iterable[Digest]) -> Mapping[Digest, str]:
         """Those of some content of a layout that a placeholder stands for, each with the words that say where.
@@ -60,17 +64,31 @@ class SharedContent:
     def _search(self) -> _Found:
         with self._lock:
             if self._found is None:
-                found = _Found()
-                for file in self._files.list_files("."):
-                    if file.path.startswith(f"{OWN_FOLDER}/"):
-                        continue
-                    if not file.size:
-                        found.placeholders.update(_placeholder(file.path))
-                    if not file.etag:
-                        target = self._files.link_target(file.path) or ""
-                        found.links.update(dict.fromkeys(layouts_of_blobs(target), file.path))
-                self._found = found
+                self._found = self._list()
             return self._found
+
+    def _list(self) -> _Found:
+        """What a listing finds; an error is kept when it comes again, as each repository would begin anew."""
+        if len(self._failures) == _TRIES:
+            raise self._failures[-1]
+        try:
+            return _find(self._files)
+        except SourceError as error:
+            self._failures.append(error)
+            raise
+
+
+def _find(files: FileReader) -> _Found:
+    found = _Found()
+    for file in files.list_files("."):
+        if file.path.startswith(f"{OWN_FOLDER}/"):
+            continue
+        if not file.size:
+            found.placeholders.update(_placeholder(file.path))
+        if not file.etag:
+            target = files.link_target(file.path) or ""
+            found.links.update(dict.fromkeys(layouts_of_blobs(target), file.path))
+    return found
 
 
 def _placeholder(path: str) -> Iterator[tuple[Digest, str]]:

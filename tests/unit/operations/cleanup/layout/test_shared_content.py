@@ -1,12 +1,15 @@
 """What other repositories count on stays: bytes that zot wrote once for all, and folders that links lead to."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from tasks.file_ports import StoredFile
 from tasks.oci.digest import Digest
-from tasks.oci.errors import NotJudgedError
+from tasks.oci.errors import NotJudgedError, SourceReadError
 from tasks.operations.cleanup.layout.shared_content import SharedContent, is_placeholder
 from tasks.operations.cleanup.values import CleanupAction
 from tasks.stores.directory.directory_files import DirectoryFiles
@@ -77,6 +80,28 @@ def test_a_source_is_listed_once_and_only_where_something_is_to_go(monkeypatch: 
     for _ in range(2):
         shared.needing("app", [DIGEST])
     assert listed == ["."]
+
+
+@pytest.mark.parametrize(("failures", "listings"), [(1, 2), (9, 2)])
+def test_a_source_that_can_not_be_listed_is_tried_once_more_and_not_for_each_repository(
+    monkeypatch: pytest.MonkeyPatch, failures: int, listings: int
+) -> None:
+    """A mount may never find a folder that it lists, and a walk through all of it may take minutes."""
+    files, listed = MemoryFiles(lambda: 1.0), []
+
+    def list_files(folder: str) -> Iterator[StoredFile]:
+        listed.append(folder)
+        yield StoredFile("other/index.json", 1, 1.0, "a")
+        if len(listed) <= failures:
+            raise SourceReadError("app is listed, and said not to be there")
+
+    monkeypatch.setattr(files, "list_files", list_files)
+    shared = SharedContent(files)
+    for repository in range(5):
+        is_told = repository >= failures
+        with nullcontext() if is_told else pytest.raises(SourceReadError, match="app is listed"):
+            assert shared.needing(f"app{repository}", [DIGEST]) == {}
+    assert len(listed) == listings
 
 
 def test_only_empty_files_that_should_not_be_empty_are_placeholders() -> None:
