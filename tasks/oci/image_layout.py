@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor, in_words
@@ -29,6 +30,7 @@ OLAREGS_UPLOADS = "_uploads"
 """Where olareg does."""
 SYNCS = ".sync"
 """Where zot, also before a repository is one, has a folder for each image that it fetches, with a layout in it."""
+_OF_A_SYNC = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _MANIFESTS = "manifests"
 MAX_INDEX_SIZE = 256 * 1024 * 1024
@@ -72,6 +74,16 @@ def layouts_of_blobs(path: str) -> Iterator[str]:
     """The layouts to whose blobs a path may lead: any folder on its way may be called so."""
     parts = path.split("/")
     return ("/".join(parts[:place]) or "." for place, name in enumerate(parts) if name == BLOBS)
+
+
+def is_of_a_sync(name: str) -> bool:
+    """Whether a folder in `SYNCS` is one that zot has there, by its name."""
+    return _OF_A_SYNC.fullmatch(name) is not None
+
+
+def is_being_fetched(path: str) -> bool:
+    """Whether a path leads into what zot fetches, or was killed over: none of it is listed as a layout."""
+    return any(folder == SYNCS and is_of_a_sync(name) for folder, name in pairwise(path.split("/")))
 
 
 def is_placeholder(size: int, digest: Digest) -> bool:

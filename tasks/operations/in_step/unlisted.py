@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import InterruptedRunError, LayoutMissingError, SourceError, SourceUnavailableError, SpecError
+from tasks.oci.image_layout import is_being_fetched
 from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
 
@@ -35,6 +36,7 @@ def asked_for(source: LayoutReader, unlisted: Iterable[Finding], stop: Stop, *, 
 
     Where it lists none of those that earlier runs knew, it `is_other` than theirs, unless one of the first is there.
     A repository of a source that is split by name has no place of its own, and is gone where no index names it.
+    Of what is there and no search looks into, nothing is said: an earlier version may have listed it.
 
     Raises:
         SourceUnavailableError: the source itself is gone.
@@ -44,19 +46,24 @@ def asked_for(source: LayoutReader, unlisted: Iterable[Finding], stop: Stop, *, 
     left = all_of_them[_FIRST:]
     ask = partial(map_ahead, partial(_asked_for, source, stop), workers=ASKED_AT_ONCE, name="unlisted")
     first = list(ask(all_of_them[:_FIRST]))
-    yield from first
-    if is_other and all(each.code == Remark.LAYOUT_VANISHED for each in first):
+    yield from filter(None, first)
+    if is_other and all(each is not None and each.code == Remark.LAYOUT_VANISHED for each in first):
         yield from left
         return
     if len(left) > _MANY:
         logger.info("asking for %d more layouts of earlier runs, which the source does not list", len(left))
-    yield from ask(left)
+    yield from filter(None, ask(left))
 
 
-def _asked_for(source: LayoutReader, stop: Stop, unlisted: Finding) -> Finding:
-    path = unlisted.path
+def _asked_for(source: LayoutReader, stop: Stop, unlisted: Finding) -> Finding | None:
     if stop.requested:
         raise InterruptedRunError("the run was interrupted while it looked for what earlier runs found")
+    found = _looked_at(source, unlisted)
+    return None if found is not unlisted and is_being_fetched(unlisted.path) else found
+
+
+def _looked_at(source: LayoutReader, unlisted: Finding) -> Finding:
+    path = unlisted.path
     try:
         source.read_index(path)
     except SourceUnavailableError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import threading
 from enum import Enum, auto
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 ALGORITHMS = frozenset({"sha256", "sha512"})
 """Below a layout's `blobs`, the folders that hold its content: they are not looked into."""
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PAUSES = (5.0, 20.0)
 """Seconds before what can't be listed for the moment is tried again, as a batch is for what can't be read."""
 SHOWN_FILES = 3
@@ -47,7 +45,9 @@ class Place(Enum):
         A repository may be called `blobs` or `ingest` and lie below another one: then that one's own folder of
         this name is a layout too. Where zot has images until they are whole, only its own folders are left out.
         """
-        if (self is Place.BLOBS and name in ALGORITHMS) or (self is Place.SYNCS and _UUID.fullmatch(name)):
+        if self is Place.BLOBS and name in ALGORITHMS:
+            return None
+        if self is Place.SYNCS and image_layout.is_of_a_sync(name):
             return None
         if name == image_layout.SYNCS:
             return Place.SYNCS

@@ -1,6 +1,8 @@
 """What earlier runs found and a listing lacks is gone where each kind of source says that nothing is there."""
 
+import shutil
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +69,20 @@ def test_on_a_mount_too_what_is_gone_is_told_by_its_kind_however_it_is_worded(
         (tmp_path / "gone").mkdir()
         (tmp_path / "gone" / "oci-layout").write_bytes(b'{"imageLayoutVersion":"1.0.0"}')
         assert code_of(WatchedLayouts(process)) == "invalid_layout"
+
+
+FETCHED = "app/.sync/0b9c7a52-1111-4222-8333-444455556666/app"
+
+
+@pytest.mark.parametrize("index", [b'{"schemaVersion":2,"manifests":[]}', b"{", None])
+def test_what_no_search_looks_into_is_not_hidden_by_a_listing(tmp_path: Path, index: bytes | None) -> None:
+    """An earlier version took what a zot that was killed had fetched of a repository for one of its own."""
+    LayoutBuilder(tmp_path / FETCHED).write()
+    if index is None:
+        (tmp_path / FETCHED / "index.json").unlink()
+    else:
+        (tmp_path / FETCHED / "index.json").write_bytes(index)
+    source, unlisted = LayoutDirectory(tmp_path, retry_wait=0), replace(UNLISTED, path=FETCHED)
+    assert [*asked_for(source, [unlisted], Stop(), is_other=False)] == []
+    shutil.rmtree(tmp_path / "app")
+    assert [*asked_for(source, [unlisted], Stop(), is_other=False)] == [unlisted]

@@ -215,6 +215,20 @@ def test_a_listing_that_lacks_a_layout_which_is_there_deletes_nothing(
     assert world.target.list_tags("there") == {"v1"}
 
 
+def test_a_layout_that_no_search_looks_into_keeps_nothing_else_from_going(world: World) -> None:
+    """What a zot that was killed had fetched, and an earlier version had migrated; it goes once it is removed."""
+    fetched = "app/.sync/0b9c7a52-1111-4222-8333-444455556666/app"
+    world.brought("app", "goes")
+    world.brought(fetched, "v1")
+    layout = LayoutBuilder(world.root / fetched)
+    layout.image("v1", layers=[b"fetched"])
+    layout.write()
+    assert world.deleted() == [("app", "tag_deleted")]
+    assert world.target.list_tags(fetched) == {"v1"}
+    shutil.rmtree(world.root / "app" / ".sync")
+    assert world.deleted() == [(fetched, "tag_deleted")]
+
+
 def hidden(world: World) -> None:
     """A layout of an earlier run that a listing lacks."""
     world.brought("there", "v1")
