@@ -11,7 +11,7 @@ from prefect.futures import wait
 
 from flows.dashboard.announcing import announce_begun, announce_ended
 from flows.dashboard.dashboard_limits import ended_by_a_pause
-from flows.dashboard.shown_progress import only_noted, show_end, shown_progress
+from flows.dashboard.shown_progress import only_noted, refusal_noted, show_end, shown_progress
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import harmful_first
 from tasks.operations.reports.shown_text import printable
@@ -76,11 +76,17 @@ def publish(run: Run) -> None:
     summary = summary_markdown(run.header(), run.totals, run.closing(), findings, run.report_places)
     rows = failure_rows(run.results())
     with only_noted():
-        create_markdown_artifact(summary, key=f"{run.kind}-summary", description="What became of each tag")
-        if rows:
-            key = f"{run.kind}-problems"
-            create_table_artifact(rows, key=key, description=_told_of(len(rows), run.totals.problems))
+        with refusal_noted():
+            create_markdown_artifact(summary, key=f"{run.kind}-summary", description="What became of each tag")
+        with refusal_noted():
+            _show_problems(run, rows)
         show_end(run)
+
+
+def _show_problems(run: Run, rows: list[dict[str, str]]) -> None:
+    if rows:
+        told = _told_of(len(rows), run.totals.problems)
+        create_table_artifact(rows, key=f"{run.kind}-problems", description=told)
 
 
 def _told_of(rows: int, problems: int) -> str:

@@ -30,6 +30,8 @@ LOOK_EVERY = 1.0
 SHOW_EVERY = 5
 """Looks between updates of the artifacts; each is a request to the Prefect server."""
 
+_ASKED_AGAIN = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
 logger = logging.getLogger(__name__)
 _last_shown: ContextVar[_Shown | None] = ContextVar("layoutlift_last_shown", default=None)
 
@@ -40,7 +42,29 @@ def only_noted() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - Prefect and matplotlib raise of their own, httpx's and others
-        logger.warning("the dashboard could not be told: %s", type(error).__name__)
+        _note(error)
+
+
+@contextmanager
+def refusal_noted() -> Iterator[None]:
+    """As `only_noted`, for one thing of several: what is raised means that the server is away, for the others too."""
+    try:
+        yield
+    except Exception as error:
+        if _means_away(error):
+            raise
+        _note(error)
+
+
+def _means_away(error: Exception) -> bool:
+    """Whether Prefect's client has tried for minutes, or would do so with the next request."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error or error.response.status_code in _ASKED_AGAIN
+    return isinstance(error, httpx.TransportError)
+
+
+def _note(error: Exception) -> None:
+    logger.warning("the dashboard could not be told: %s", type(error).__name__)
 
 
 @contextmanager
@@ -113,9 +137,10 @@ class _Shown:
             self._update()
 
     def end(self) -> None:
-        """Raises whatever Prefect and matplotlib do."""
+        """Raises what means that the server is away, and whatever matplotlib does."""
         self._note(is_last=True)
-        self._show(done=self.run.tree.complete)
+        with refusal_noted():
+            self._show(done=self.run.tree.complete)
         if len(self.timeline.moments) < FEWEST_MOMENTS:
             return
         kind = self.run.kind

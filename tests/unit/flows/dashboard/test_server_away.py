@@ -119,24 +119,36 @@ def test_the_report_is_there_soon_after_the_work(
     assert not thread.is_alive()
 
 
-def test_a_server_that_is_away_when_a_run_has_ended_is_tried_once(
-    monkeypatch: pytest.MonkeyPatch, options: RunOptions, tmp_path: Path
-) -> None:
-    """Each time takes Prefect's client minutes, with the lock of the pair held."""
-    asked: list[tuple[Any, ...]] = []
+def answer(status: int) -> httpx.HTTPStatusError:
+    """As Prefect's client raises it."""
+    return httpx.HTTPStatusError("", request=httpx.Request("POST", "http://h"), response=httpx.Response(status))
 
-    def refuse(*what: Any, **_: Any) -> None:
-        asked.append(what)
-        raise httpx.ConnectError("refused")
 
-    names = ("create_markdown_artifact", "create_table_artifact", "announce_begun", "announce_ended")
-    for name, answer in zip(names, (refuse, refuse, lambda _: None, lambda _: None), strict=True):
-        monkeypatch.setattr(publishing, name, answer)
+SHOWN = ("create_markdown_artifact", "create_table_artifact", "PATCH", "create_image_artifact")
+
+
+def asked_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, options: RunOptions, folder: Path, refused: str, error: Exception
+) -> list[tuple[str, Any]]:
+    """What is asked of a server that raises this for one thing, at the end of a run with a problem to show."""
+    asked: list[tuple[str, Any]] = []
+
+    def ask(name: str, what: Any, *_: Any, **__: Any) -> None:
+        asked.append((name, what))
+        if name == refused:
+            raise error
+
+    for name in ("announce_begun", "announce_ended"):
+        monkeypatch.setattr(publishing, name, lambda _: None)
+    for name in SHOWN[:2]:
+        monkeypatch.setattr(publishing, name, partial(ask, name))
     monkeypatch.setattr(shown_progress, "create_progress_artifact", lambda _share, key, _line: key)
-    monkeypatch.setattr(shown_progress, "create_image_artifact", refuse)
-    monkeypatch.setattr(shown_progress, "get_client", lambda **_: SimpleNamespace(request=refuse))
+    monkeypatch.setattr(shown_progress, "create_image_artifact", partial(ask, SHOWN[3]))
+    client = SimpleNamespace(request=lambda method, *what, **_: ask(method, what))
+    monkeypatch.setattr(shown_progress, "get_client", lambda **_: client)
     monkeypatch.setattr(shown_progress, "FEWEST_MOMENTS", 1)
-    next((tmp_path / "source" / "app" / "blobs" / "sha256").iterdir()).unlink()
+    monkeypatch.setattr(shown_progress, "LOOK_EVERY", SOON_SECONDS)
+    next((folder / "source" / "app" / "blobs" / "sha256").iterdir()).unlink()
 
     def work(run: Run, survey: Survey) -> None:
         with shown_work(run, "1 batch"):
@@ -144,5 +156,35 @@ def test_a_server_that_is_away_when_a_run_has_ended_is_tried_once(
 
     with pytest.raises(IncompleteError):
         drive(RunKind.CHECK, options, NoWatcher(), work, publish)
-    assert len(asked) == 1
-    assert "1 of 1 tags" in asked[0][0], "the summary is what counts most"
+    return asked
+
+
+@pytest.mark.parametrize(
+    "error",
+    [httpx.ConnectError("refused"), httpx.ReadTimeout(""), answer(503), answer(429)],
+    ids=["refused", "silent", "503", "429"],
+)
+def test_a_server_that_is_away_when_a_run_has_ended_is_tried_once(
+    monkeypatch: pytest.MonkeyPatch, options: RunOptions, tmp_path: Path, error: Exception
+) -> None:
+    """Each time takes Prefect's client minutes, with the lock of the pair held."""
+    asked = asked_at_the_end(monkeypatch, options, tmp_path, SHOWN[0], error)
+    assert [name for name, _ in asked] == [SHOWN[0]]
+    assert "1 of 1 tags" in asked[0][1], "the summary is what counts most"
+
+
+def test_a_server_that_goes_away_meanwhile_is_tried_no_more(
+    monkeypatch: pytest.MonkeyPatch, options: RunOptions, tmp_path: Path
+) -> None:
+    asked = asked_at_the_end(monkeypatch, options, tmp_path, SHOWN[2], httpx.ConnectError("refused"))
+    assert [name for name, _ in asked] == list(SHOWN[:3])
+
+
+@pytest.mark.parametrize("refused", SHOWN)
+@pytest.mark.parametrize("error", [answer(404), answer(413), ValueError("too deep")], ids=["404", "413", "other"])
+def test_a_server_that_refuses_one_thing_is_told_the_others(
+    monkeypatch: pytest.MonkeyPatch, options: RunOptions, tmp_path: Path, refused: str, error: Exception
+) -> None:
+    """As a proxy does with a table that is too large for it: bars would stay below 100 % for good."""
+    asked = asked_at_the_end(monkeypatch, options, tmp_path, refused, error)
+    assert [name for name, _ in asked] == list(SHOWN)
