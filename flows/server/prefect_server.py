@@ -92,6 +92,8 @@ def ensure_server(check: Callable[[], None] = lambda: None) -> ServerAddress:
 def running_server() -> ServerAddress:
     """As `ensure_server`, for what is of no use on a server that has just been started.
 
+    None is started as far as can be told: one that ends between the look and its use is replaced.
+
     Raises:
         ConfigurationError: there is none.
     """
