@@ -1,6 +1,6 @@
 """What the model learns from a run: what became known to later ones, by what the registry saw and the run said."""
 
-from tasks.oci.codes import Remark
+from tasks.oci.codes import Problem, Remark
 from tests.support.migration_checks import UNANSWERED, Check
 from tests.support.migration_model import CONFLICTS, Known, Model, Place
 from tests.support.migration_registry import HOST, Write
@@ -29,7 +29,8 @@ def learn(check: Check, told: Told) -> None:
                 _doubt(check, path, place, digest, wrote=place in wrote)
         is_clean = told.code is not None and rows.keys() and all(w in {"copied", "up_to_date"} for w in rows.values())
         is_clean = is_clean or (told.code is not None and not rows)
-        is_clean = is_clean and not any(each.path == path and each.code not in set(Remark) for each in told.findings)
+        no_harm = {*Remark, Problem.LOST_AT_SOURCE}  # which is about a tag that the layout has no more
+        is_clean = is_clean and not any(each.path == path and each.code not in no_harm for each in told.findings)
         now = (model.world.layouts[path].index, choice.settings)
         if told.code is None:
             model.migrated.setdefault(path, False)
