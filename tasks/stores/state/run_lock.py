@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _GUARD = "lock.guard"
 _GUARD_SECONDS = 10.0
 _GUARD_STEP_SECONDS = 0.02
+_WATCHED = "lock of this source and target"
 
 
 class _Look(NamedTuple):
@@ -35,6 +36,16 @@ class _Look(NamedTuple):
 
     content: bytes
     modified: float
+
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        return cls(path.read_bytes(), path.stat().st_mtime)
+
+    @property
+    def has_our_clock(self) -> bool:
+        """Whether the holder is on this machine, so that its time can be relied upon."""
+        holder = LockHolder.parse(self.content)
+        return holder is not None and holder.is_here
 
 
 class RunLock:
@@ -67,7 +78,7 @@ class RunLock:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if (silent := self._acquire(None)) is not None:
-                watch(self._stop, "lock of this source and target")
+                watch(self._stop, _WATCHED)
                 self._acquire(silent)
         except OSError as error:
             raise state_error(error.filename or self._path, error) from error
@@ -107,12 +118,12 @@ class RunLock:
             raise
 
     def _give_way_or_take_over(self, watched: _Look | None) -> _Look | None:
-        found = _Look(self._path.read_bytes(), self._path.stat().st_mtime)
+        found = _Look.at(self._path)
         holder = LockHolder.parse(found.content)
         age = _folder_time(self._folder) - found.modified
         if keeps_out(holder, age):
             raise LockHeldError(held_message(holder, age, str(self._path)))
-        if watched is None and not (holder is not None and holder.is_here):  # who is here has our clock
+        if watched is None and not found.has_our_clock:
             return found
         if watched not in {None, found}:
             raise LockHeldError(held_message(holder, 0, str(self._path)))
@@ -136,21 +147,48 @@ class RunLock:
         return True
 
 
-def seen_locks(folder: Path, own: str) -> Iterator[SeenLock]:
+def seen_locks(folder: Path, own: str, stop: Stop | None = None) -> Iterator[SeenLock]:
     """The other locks of a folder that are held just now; the time is that of the lock `own`, taken a moment ago.
 
+    Whoever holds the lock of a run watches those of shards of other machines that seem to have ended, as it would
+    another run's, and removes what did: nobody takes them again, and each would be watched by every later run.
+
     Raises:
-        StateError: they can't be read.
+        LockHeldError: somebody else is judging locks there.
+        InterruptedRunError: the run is to end, and locks were being watched.
+        StateError: they can't be read, or removed.
     """
+    silent: dict[Path, _Look] = {}
     try:
         now = (folder / own).stat().st_mtime
         for path in [folder / PAIR, *sorted(folder.glob(f"{SHARDS}*"))]:
             with contextlib.suppress(FileNotFoundError):
-                holder, age = LockHolder.parse(path.read_bytes()), now - path.stat().st_mtime
+                look = _Look.at(path)
+                holder, age = LockHolder.parse(look.content), now - look.modified
                 if path.name != own and keeps_out(holder, age):
                     yield SeenLock(path.name, holder, age)
+                elif own == PAIR != path.name:
+                    silent[path] = look
+        if silent:
+            yield from _watched(folder, silent, stop or Stop())
     except OSError as error:
         raise state_error(error.filename or folder, error) from error
+
+
+def _watched(folder: Path, silent: dict[Path, _Look], stop: Stop) -> list[SeenLock]:
+    """Those of the locks that somebody dates anew while they are watched; the others are removed."""
+    if not all(look.has_our_clock for look in silent.values()):
+        watch(stop, _WATCHED)
+    with _guarded(folder):
+        return [lock for path, look in silent.items() if (lock := _renewed_or_removed(path, look)) is not None]
+
+
+def _renewed_or_removed(path: Path, before: _Look) -> SeenLock | None:
+    with contextlib.suppress(FileNotFoundError):
+        if (found := _Look.at(path)) != before:
+            return SeenLock(path.name, LockHolder.parse(found.content), 0)
+        path.unlink()
+    return None
 
 
 def _folder_time(folder: Path) -> float:

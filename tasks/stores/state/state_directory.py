@@ -92,7 +92,7 @@ class StateDirectory:
             self._lock = RunLock(self.folder, holder, on_lost, name=name, stop=self._stop)
             return self._lock
 
-        return held_with_others(shard, lock_of, lambda own: seen_locks(self.folder, own))
+        return held_with_others(shard, lock_of, lambda own: seen_locks(self.folder, own, self._stop))
 
     def ledger(self, run_id: str, only: LedgerPart | None = None) -> Ledger:
         """See `RunState.ledger`."""

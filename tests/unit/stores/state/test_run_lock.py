@@ -15,6 +15,7 @@ from tasks.stores.state import run_lock
 from tasks.stores.state.lock_group import PAIR
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder, held_message
 from tasks.stores.state.run_lock import RunLock, seen_locks
+from tasks.stores.state.state_directory import StateDirectory
 
 
 def holder(run: str = "run") -> LockHolder:
@@ -194,6 +195,69 @@ def test_what_is_held_is_seen_and_neither_the_own_lock_nor_one_without_life(tmp_
         (PAIR, PAIR, 0.0),
         ("shard-living", "shard-living", EXPIRY_SECONDS),
     ]
+
+
+SHARD = "shard-r1-1"
+
+
+@pytest.fixture
+def shard(tmp_path: Path, elsewhere: LockHolder) -> Path:
+    """The lock of a shard on another machine, which outlived its run; its clock is behind."""
+    path = tmp_path / SHARD
+    path.write_bytes(elsewhere.content())
+    age(path, EXPIRY_SECONDS + 15)
+    return path
+
+
+def test_a_shard_at_work_keeps_others_out_whatever_its_machine_takes_the_time_for(
+    tmp_path: Path, shard: Path, elsewhere: LockHolder
+) -> None:
+    state = StateDirectory(tmp_path.parent, "source", "target", watching := Beating(lambda: age(shard, -10)))
+    state.folder = tmp_path
+    with pytest.raises(LockHeldError, match="run theirs on elsewhere"), state.lock("r2"):
+        pytest.fail("it is inside")
+    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert elsewhere.wrote(shard.read_bytes())
+    assert not (tmp_path / PAIR).exists()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_locks_of_shards_that_ended_are_watched_together_and_gone_afterwards(
+    tmp_path: Path, shard: Path, *, ends: bool
+) -> None:
+    """Else each later run would watch them anew."""
+    (other := tmp_path / "shard-r1-2").write_bytes(shard.read_bytes())
+    age(other, EXPIRY_SECONDS + 15)
+    state = StateDirectory(tmp_path.parent, "source", "target", watching := Beating(shard.unlink if ends else bool))
+    state.folder = tmp_path
+    with state.lock("r2"):
+        assert (shard.exists(), other.exists()) == (False, False)
+    with state.lock("r3"):
+        pass
+    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+
+
+def test_no_lock_of_a_shard_of_this_machine_is_watched(tmp_path: Path) -> None:
+    (tmp_path / SHARD).write_bytes(replace(holder(), pid=2**70).content())
+    (tmp_path / PAIR).touch()
+    assert list(seen_locks(tmp_path, PAIR, Beating(lambda: pytest.fail("it is watched")))) == []
+    assert not (tmp_path / SHARD).exists()
+
+
+def test_a_shard_neither_watches_nor_removes_the_locks_of_others(tmp_path: Path, shard: Path) -> None:
+    """Its run has done so, and the others of that run may begin at the same time."""
+    (tmp_path / "shard-r2-1").touch()
+    assert list(seen_locks(tmp_path, "shard-r2-1", Beating(lambda: pytest.fail("it is watched")))) == []
+    assert shard.exists()
+
+
+@pytest.mark.usefixtures("shard")
+def test_a_run_that_is_told_to_end_while_it_watches_shards_has_no_lock(tmp_path: Path) -> None:
+    stop = Stop()
+    stop.set()
+    (tmp_path / PAIR).touch()
+    with pytest.raises(InterruptedRunError):
+        list(seen_locks(tmp_path, PAIR, stop))
 
 
 def test_a_run_that_lives_is_not_told_to_be_over_in_a_minute() -> None:
