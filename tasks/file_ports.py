@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tasks.ports import LayoutReader
+    from tasks.ports import Source
 
 OWN_FOLDER = ".layoutlift"
 """Where everything that cleanup itself keeps at a source lies: marks, lease, quarantine, journals."""
@@ -205,6 +205,6 @@ class WritableSource(Protocol):
         """Its files."""
         ...
 
-    def open_layouts(self) -> LayoutReader:
+    def open_layouts(self) -> Source:
         """A reader of its layouts that remembers nothing of earlier reads."""
         ...

@@ -11,7 +11,9 @@ from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import TRASH, Step, is_hidden_blob, read_record, records_among
 from tasks.operations.cleanup.records.marks import forget_marks, list_marks, read_marks
+from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.shown_text import printable
+from tasks.ports import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,9 +34,9 @@ def forget_old_runs(tools: ApplyTools) -> tuple[str, ...]:
 
     A run that hid blobs is kept for the quarantine's time, and while it has anything in it. One that edited an
     index is kept for the grace time besides, and while a manifest waits that it took out: blobs follow later. In a
-    layout that somebody removed whole nothing waits, and its marks are deleted. So are drafts that were left. A run
-    is kept, and told, in whose quarantine there is a blob for which its journal does not account: a listing that left
-    its record out would have it deleted for good.
+    layout that somebody removed whole nothing waits, and its marks are deleted, unless it may be there and not seen,
+    as below a mount that is away. So are drafts that were left. A run is kept, and told, in whose quarantine there is
+    a blob for which its journal does not account: a listing that left its record out would have it deleted for good.
 
     Raises:
         StateError: a journal is damaged.
@@ -121,6 +123,7 @@ class _Waiting:
         self._tools = tools
         self._held = frozenset(held)
         self._marked: dict[str, frozenset[Digest]] = {}
+        self._others: tuple[Finding, ...] | None = None
 
     def has_any(self, edits: Iterable[RecordPlace]) -> bool:
         """Whether one of them left the index by one of these edits."""
@@ -135,9 +138,18 @@ class _Waiting:
         return any(digest in self._marked[path] or (path, digest) in self._held for digest in removed)
 
     def _marked_in(self, path: str) -> frozenset[Digest]:
-        files = self._tools.source.files
+        files, marks = self._tools.source.files, frozenset(read_marks(self._tools.source.files, path))
         if not (list_marks(files, path) and is_gone(files, path, self._tools.map_concurrently)):
-            return frozenset(read_marks(files, path))
+            return marks
+        if marks and self._may_be_hidden(path):
+            return marks
         self._tools.guard()
         forget_marks(files, path)
         return frozenset()
+
+    def _may_be_hidden(self, path: str) -> bool:
+        """Whether planning does not take a layout for removed, as below a folder that may be a mount that is away."""
+        if self._others is None:
+            found = self._tools.source.open_layouts().list_layouts()
+            self._others = tuple(each for each in found if isinstance(each, Finding))
+        return not any(vanished_layouts([path], (), self._others))

@@ -1,8 +1,10 @@
 """Which journals are forgotten, and when."""
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,9 @@ from tasks.oci.errors import LockHeldError
 from tasks.operations.cleanup.applying import old_runs
 from tasks.operations.cleanup.applying.old_runs import DRAFT_SECONDS, forget_old_runs
 from tasks.operations.cleanup.records.journal import RUNS, TRASH, Journal, Record, Step
+from tasks.operations.cleanup.records.marks import write_marks
+from tasks.operations.cleanup.values import Timing
+from tasks.stores.directory.writable_directory import WritableDirectory
 from tests.support.cleanup_world import (
     GRACE,
     HOLD,
@@ -23,6 +28,7 @@ from tests.support.cleanup_world import (
     world_of_two,
     world_that_waited,
 )
+from tests.support.memory_files import WritableMemory
 
 
 def with_a_tag_that_went() -> World:
@@ -119,6 +125,38 @@ def test_what_was_marked_in_a_layout_that_is_gone_keeps_no_run_for_ever() -> Non
     world.files.delete_files([file for file in world.files.list_files(LAYOUT) if file not in kept])
     assert forget_old_runs(world.tools()) == ()
     world.files.delete_files(kept)
+    assert forget_old_runs(world.tools()) == ("run-0",)
+    assert list(world.files.list_files(".layoutlift/marks")) == []
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_what_lies_below_a_folder_that_may_be_a_mount_that_is_away_is_not_forgotten(
+    tmp_path: Path, *, is_removed: bool
+) -> None:
+    """As planning keeps its quarantine; by its marks a tag that a cleanup deleted is told from one that got lost."""
+    world = with_a_tag_that_went()
+    for path, raw in world.files.contents().items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(raw)
+    shutil.rmtree(tmp_path / LAYOUT)
+    if is_removed:
+        (tmp_path / LAYOUT).parent.rmdir()
+    source = WritableDirectory(tmp_path)
+    tools = replace(world.tools(), source=source, timing=Timing(0.0, 0.0))
+    assert forget_old_runs(tools) == ("run-0",) * is_removed
+    assert bool(list(source.files.list_files(".layoutlift/marks"))) is not is_removed
+    assert bool(list(source.files.list_files(RUNS))) is not is_removed
+
+
+def test_of_a_layout_that_is_gone_the_source_is_searched_only_for_what_is_marked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one that a run dropped nothing is, and its empty folder may stay."""
+    world = with_a_tag_that_went()
+    world.now += GRACE + HOLD
+    world.files.delete_files(list(world.files.list_files(LAYOUT)))
+    write_marks(world.files, LAYOUT, {})
+    monkeypatch.setattr(WritableMemory, "open_layouts", lambda _: pytest.fail("it is searched"))
     assert forget_old_runs(world.tools()) == ("run-0",)
     assert list(world.files.list_files(".layoutlift/marks")) == []
 
