@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 from tasks.oci.errors import LayoutliftError
@@ -38,6 +39,14 @@ class SourceParts:
         self._feeding = feeding
         self._stop = stop
         self._parts: dict[str, _Parts | LayoutliftError] = {}
+        self._seen: dict[str, tuple[str, _Parts]] = {}
+        """Of layouts, with the mark of the index; what that names by digest stays the same."""
+
+    def afresh(self, feeding: Mapping[str, Collection[str]]) -> SourceParts:
+        """For another look at the source: of layouts that have not changed, only the index is read again."""
+        parts = SourceParts(self._source, feeding, self._stop)
+        parts._seen = self._seen
+        return parts
 
     def may_need(self, repository: str, digest: Digest) -> bool:
         """Whether an index of a layout lists a manifest, or has it below; so it may where one is broken.
@@ -82,17 +91,26 @@ class SourceParts:
 
     def _read(self, layouts: Collection[str]) -> _Parts:
         """All manifests of some layouts, as far as they are listed and can be read."""
-        known: set[Digest] = set()
-        is_whole = True
         with CallersPool(READS_AT_ONCE, thread_name_prefix="parts") as pool:
-            for path in sorted(layouts):
-                self._stop.check()
-                index = parse_index(self._source.read_index(path).raw)
-                manifests = ManyManifests(self._source, path, partial(self._map, pool), patient=True)
-                known.update(entry.digest for entry in index.entries)
-                known.update(manifests.below(index.entries))
-                is_whole = is_whole and not (index.broken or manifests.findings)
-        return _Parts(frozenset(known), is_whole)
+            parts = [self._of_layout(pool, path) for path in sorted(layouts)]
+        known = frozenset(chain.from_iterable(each.known for each in parts))
+        return _Parts(known, all(each.is_whole for each in parts))
+
+    def _of_layout(self, pool: CallersPool, path: str) -> _Parts:
+        self._stop.check()
+        index = self._source.read_index(path)
+        etag, parts = self._seen.get(path, (None, None))
+        if parts is None or etag != index.etag:
+            parts = self._read_layout(pool, path, index.raw)
+        if parts.is_whole:
+            self._seen[path] = (index.etag, parts)
+        return parts
+
+    def _read_layout(self, pool: CallersPool, path: str, raw: bytes) -> _Parts:
+        index = parse_index(raw)
+        manifests = ManyManifests(self._source, path, partial(self._map, pool), patient=True)
+        known = frozenset((*(entry.digest for entry in index.entries), *manifests.below(index.entries)))
+        return _Parts(known, not (index.broken or manifests.findings))
 
     def _map(
         self, pool: CallersPool, act: Callable[[Descriptor], _Value], some: Iterable[Descriptor]

@@ -68,6 +68,7 @@ class VanishedSearch:
         self._place_of = place_of
         self._stop = stop
         self._lost = LostTags(source, marked, stop)
+        self._parts = SourceParts(source, {}, stop)
 
     def find(self, repositories: Mapping[str, str]) -> Vanished:
         """What vanished; nothing where the source shows no layout at all.
@@ -93,7 +94,7 @@ class VanishedSearch:
 
     def parts(self, found: Vanished) -> SourceParts:
         """What the source has a use for without these tags, as it is by now."""
-        return SourceParts(self._source, found.feeding, self._stop)
+        return self._parts.afresh(found.feeding)
 
     def _knows_one(self, paths: list[str], repositories: Mapping[str, str]) -> bool:
         """Whether earlier runs knew a layout that is there: one that was cut off has only its tags noted."""

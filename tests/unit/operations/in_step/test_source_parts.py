@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.oci.descriptor import Descriptor as Oci
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, SourceReadError
 from tasks.operations.in_step.source_parts import SourceParts
@@ -107,16 +108,50 @@ def test_a_run_that_is_to_end_reads_no_further_layout_or_index(layout: LayoutBui
     assert reads == (["index"] if at == "index" else ["index", "blob"])
 
 
+class Counting(LayoutDirectory):
+    """Counts what is read besides the indexes of layouts."""
+
+    def __init__(self, layout: LayoutBuilder) -> None:
+        super().__init__(str(layout.path.parent))
+        self.reads: list[str] = []
+
+    def blob(self, path: str, descriptor: Oci) -> BlobContent:
+        self.reads.append(path)
+        return super().blob(path, descriptor)
+
+
 def test_a_repository_is_read_once(layout: LayoutBuilder) -> None:
-    reads: list[str] = []
-
-    class Counting(LayoutDirectory):
-        def blob(self, path: str, descriptor: object) -> BlobContent:
-            reads.append(path)
-            return super().blob(path, descriptor)  # type: ignore[arg-type]
-
     layout.index([layout.image(layers=[b"part"], listed=False)], "v1")
     layout.write()
-    parts = SourceParts(Counting(str(layout.path.parent)), {"app": ("app",)}, Stop())
+    parts = SourceParts(source := Counting(layout), {"app": ("app",)}, Stop())
     assert [parts.may_need("app", NOWHERE) for _ in range(3)] == [False] * 3
-    assert reads == ["app"]
+    assert source.reads == ["app"]
+
+
+def test_another_look_reads_the_layouts_again_that_have_changed(layout: LayoutBuilder) -> None:
+    other = LayoutBuilder(layout.path.parent / "other")
+    for each in (layout, other):
+        each.index([each.image(layers=[b"part"], listed=False)], "v1")
+        each.write()
+    parts = SourceParts(source := Counting(layout), {"team": ("app", "other")}, Stop())
+    part = other.image(layers=[b"new part"], listed=False)
+    assert not parts.may_need("team", Digest(part["digest"]))
+    other.index([part], "v1")
+    other.write()
+    source.reads.clear()
+    assert not parts.may_need("team", Digest(part["digest"])), "it is the same look"
+    assert parts.afresh({"team": ("app", "other")}).may_need("team", Digest(part["digest"]))
+    assert set(source.reads) == {"other"}
+    assert not parts.afresh({"team": ("app",)}).may_need("team", Digest(part["digest"]))
+
+
+def test_another_look_reads_again_what_could_not_be_read(layout: LayoutBuilder) -> None:
+    index = layout.index([layout.image(layers=[b"part"], listed=False)], "v1")
+    layout.write()
+    path = layout.blob_path(index)
+    whole = path.read_bytes()
+    path.write_bytes(b"altered")
+    parts = SourceParts(Counting(layout), {"app": ("app",)}, Stop())
+    assert parts.may_need("app", NOWHERE)
+    path.write_bytes(whole)
+    assert not parts.afresh({"app": ("app",)}).may_need("app", NOWHERE)

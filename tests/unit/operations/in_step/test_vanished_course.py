@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.ledger.ledger import Ledger
+from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import SourceReadError, TargetUnavailableError, TooManyVanishedError
 from tasks.oci.media_types import IMAGE_INDEX
@@ -587,6 +588,28 @@ def test_a_part_of_an_index_stays_when_its_own_tag_goes(world: World, needing: s
     assert world.deleted() == [("app", "tag_deleted")]
     assert world.target.resolve_manifest("app", part["digest"]) == part["digest"]
     assert world.target.list_tags("app") == frozenset()
+
+
+def test_indexes_that_take_long_to_be_read_are_not_read_again_for_each_look(world: World, clock: Clock) -> None:
+    """Each look is too old once they are read."""
+    world.target = ForgettingTarget()
+    layout = LayoutBuilder(world.root / "app")
+    layout.index([layout.image(layers=[b"part"], listed=False)], "stays")
+    layout.write()
+    for number in range(3):
+        raw = b'{"schemaVersion":2,"manifests":[]}' + b" " * number
+        world.brought("app", f"v{number}", manifest=RemoteManifest(raw, IMAGE_INDEX))
+    reads, pass_by = list[str](), clock.passes(90)
+
+    class Slow(LayoutDirectory):
+        def blob(self, path: str, descriptor: Descriptor) -> BlobContent:
+            reads.append(path)
+            pass_by()
+            return super().blob(path, descriptor)
+
+    world.source = Slow(world.root)
+    assert world.deleted() == [("app", "tag_deleted")] * 3
+    assert reads == ["app"]
 
 
 def test_no_index_is_read_for_tags_that_go_from_a_target_that_keeps_manifests(world: World) -> None:
