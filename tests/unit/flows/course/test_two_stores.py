@@ -59,6 +59,16 @@ def test_a_plan_knows_which_store_it_is_about(
     assert header_of(str(tmp_path)).endpoint_url is None
 
 
+@pytest.mark.parametrize(("ignores", "store"), [("true", None), ("True", None), ("false", STORE), ("", STORE)])
+@pytest.mark.usefixtures("other_store")
+def test_a_plan_names_no_store_that_the_sdk_is_told_to_ignore(
+    monkeypatch: pytest.MonkeyPatch, ignores: str, store: str | None
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", STORE)
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", ignores)
+    assert header_of("s3://bucket").endpoint_url == store
+
+
 def refused(other_store: ScriptedRegistry, advice: str) -> str:
     """Not as known for sure: an earlier version noted no store that a profile named, and that was looked at there."""
     return rf"^no store is noted .*leads to {other_store.url}; nothing was changed. .*if it was this one, {advice}$"
