@@ -139,7 +139,7 @@ class _Waiting:
 
     def _marked_in(self, path: str) -> frozenset[Digest]:
         files, marks = self._tools.source.files, frozenset(read_marks(self._tools.source.files, path))
-        if not (list_marks(files, path) and is_gone(files, path, self._tools.map_concurrently)):
+        if not ((marks or list_marks(files, path)) and is_gone(files, path, self._tools.map_concurrently)):
             return marks
         if marks and self._may_be_hidden(path):
             return marks

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 def is_gone(files: FileReader, path: str, map_concurrently: MapConcurrently) -> bool:
     """Whether nothing of a layout is left: neither of its two files, nor anything below `blobs`.
 
-    All three are looked for beside each other, as a mount is given time for each.
+    Of one that is there nothing is listed, which a mount takes its time for. Else all three are looked for beside
+    each other, as a mount is given time for each.
 
     Raises:
         SourceError: that can't be told.
     """
+    if any(files.stat_file(below(path, name), waits=False) is not None for name in (INDEX, MARKER)):
+        return False
 
     def look(name: str) -> StoredFile | None:
         place = below(path, name)

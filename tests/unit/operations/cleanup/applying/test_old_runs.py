@@ -172,6 +172,19 @@ def test_a_layout_of_which_nothing_is_marked_is_not_looked_for(monkeypatch: pyte
     assert forget_old_runs(world.tools()) == ("run-0",)
 
 
+def test_a_layout_that_is_there_costs_two_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each apply asks for all of which earlier runs edited the index."""
+    world = with_a_tag_that_went()
+    world.now += 5 * (GRACE + HOLD)
+    tools, asked = world.tools(), []
+    stat_file = world.files.stat_file
+    monkeypatch.setattr(world.files, "stat_file", lambda path, **how: asked.append(path) or stat_file(path, **how))
+    listed = world.files.list_files
+    monkeypatch.setattr(world.files, "list_files", lambda folder: asked.append(folder) or listed(folder))
+    assert forget_old_runs(tools) == ()
+    assert [path for path in asked if LAYOUT in path] == [f"{LAYOUT}/index.json"], "and the marks were read"
+
+
 def test_a_run_is_remembered_while_any_of_the_manifests_waits_that_it_took_out() -> None:
     world = World()
     for number in (1, 2, 3):
