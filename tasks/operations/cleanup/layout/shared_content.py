@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tasks.file_ports import FileReader
 
-_TRIES = 2
-"""Of a source that can't be listed: what passes costs one repository, what stays no walk for each of them."""
+_TRIES = 10
+"""Walks through a source that can't be listed, each time for another reason: such may pass, and cost a repository."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,8 @@ class SharedContent:
         self._files = files
         self._lock = threading.Lock()
         self._found: _Found | None = None
-        self._failures: list[SourceError] = []
+        self._failures: set[str] = set()
+        self._lasting: SourceError | None = None
 
     def needing(self, path: str, digests: Iterable[Digest]) -> Mapping[Digest, str]:
         """Those of some content of a layout that a placeholder stands for, each with the words that say where.
@@ -68,13 +69,15 @@ class SharedContent:
             return self._found
 
     def _list(self) -> _Found:
-        """What a listing finds; an error is kept when it comes again, as each repository would begin anew."""
-        if len(self._failures) == _TRIES:
-            raise self._failures[-1]
+        """What a listing finds; an error is kept when the same comes again, as each repository would begin anew."""
+        if self._lasting is not None:
+            raise self._lasting
         try:
             return _find(self._files)
         except SourceError as error:
-            self._failures.append(error)
+            if str(error) in self._failures or len(self._failures) == _TRIES - 1:
+                self._lasting = error
+            self._failures.add(str(error))
             raise
 
 

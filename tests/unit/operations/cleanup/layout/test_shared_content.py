@@ -104,6 +104,40 @@ def test_a_source_that_can_not_be_listed_is_tried_once_more_and_not_for_each_rep
     assert len(listed) == listings
 
 
+@pytest.mark.parametrize(("failures", "listings"), [(3, 4), (99, 10)])
+def test_failures_that_pass_each_cost_one_repository_and_not_all_that_follow(
+    monkeypatch: pytest.MonkeyPatch, failures: int, listings: int
+) -> None:
+    """As where a mirror goes on with renaming folders while a mount is walked through."""
+    files, listed = MemoryFiles(lambda: 1.0), []
+
+    def list_files(folder: str) -> Iterator[StoredFile]:
+        listed.append(folder)
+        yield StoredFile("other/index.json", 1, 1.0, "a")
+        if len(listed) <= failures:
+            raise SourceReadError(f"app-{len(listed)} was there a moment ago and is gone")
+
+    monkeypatch.setattr(files, "list_files", list_files)
+    shared = SharedContent(files)
+    for repository in range(20):
+        with nullcontext() if repository >= failures else pytest.raises(SourceReadError, match="was there a moment"):
+            assert shared.needing(f"app{repository}", [DIGEST]) == {}
+    assert len(listed) == listings
+
+
+def test_a_failure_that_stays_is_known_again_beside_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    files, told = MemoryFiles(lambda: 1.0), iter(["a", "b", "a"])
+
+    def list_files(_: str) -> Iterator[StoredFile]:
+        raise SourceReadError(f"{next(told)} is listed, and said not to be there")
+
+    monkeypatch.setattr(files, "list_files", list_files)
+    shared = SharedContent(files)
+    for name in ("a", "b", "a", "a", "a"):
+        with pytest.raises(SourceReadError, match=f"^{name} is listed"):
+            shared.needing("app", [DIGEST])
+
+
 def test_only_empty_files_that_should_not_be_empty_are_placeholders() -> None:
     files = MemoryFiles(lambda: 1.0)
     nothing = hashlib.sha256().hexdigest()
