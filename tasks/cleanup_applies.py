@@ -32,7 +32,7 @@ from tasks.stores.source_checks import check_source, no_directory, refuse_direct
 from tasks.stores.source_lease import SourceLease
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from tasks.file_ports import WritableSource
     from tasks.operations.cleanup.applying.apply_tools import RepositoryOutcome
@@ -195,14 +195,14 @@ def _opened(options: CleanerOptions, stop: Stop, gate: Gate | None, stack: ExitS
     )
 
 
-def check_store(source: str, access: BucketAccess, else_do: str) -> None:
-    """Pass where a bucket that is known without an endpoint is asked for at Amazon's store, which it then is of.
+def refuse_other_store(source: str, access: BucketAccess, advise: Callable[[str], str]) -> None:
+    """Refuse a bucket for which no store is noted, where it would be asked for at another store than Amazon's.
 
-    Unless it was noted by a version that noted no endpoint of a profile: `else_do` says what helps then, of which
-    `{store}` is where the bucket would be asked for.
+    There it is another bucket, unless a version made the note that noted no endpoint of a profile: `advise` says
+    what helps then, of the store that the bucket would be asked for at.
 
     Raises:
-        ConfigurationError: the environment or the profile leads to another store, whose bucket is another one.
+        ConfigurationError: the environment or the profile leads to such a store.
     """
     if not is_bucket(source) or access.endpoint_url is not None:
         return
@@ -212,7 +212,7 @@ def check_store(source: str, access: BucketAccess, else_do: str) -> None:
         raise ConfigurationError(
             f"no store is noted for {source}, which means Amazon's, and AWS_ENDPOINT_URL or the profile leads to "
             f"{other}; nothing was changed. An earlier version did not note a store that a profile named: if it was "
-            f"this one, {else_do.format(store=other)}"
+            f"this one, {advise(other)}"
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.course.cleanup_planning import NO_LOGINS
-from tasks.cleanup_applies import CleanerOptions, check_store, open_cleaner
+from tasks.cleanup_applies import CleanerOptions, open_cleaner, refuse_other_store
 from tasks.cleanup_plans import new_plan_id, open_gate, open_plan, whole_name
 from tasks.endpoints import endpoint_of
 from tasks.oci.errors import ConfigurationError, IncompleteError, LockHeldError, RefusedError
@@ -82,7 +82,7 @@ def apply_plan(
     plan = check_limits(path, given.raised)
     header, run = plan.header, new_plan_id()
     access = BucketAccess(header.endpoint_url, header.request_payer, login=logins.bucket)
-    check_store(header.source, access, "make a new plan")
+    refuse_other_store(header.source, access, lambda _: "make a new plan")
     forgets, alone = header.kind is PlanKind.CLEANUP, given.i_am_the_only_writer
     options = CleanerOptions(header.source, access, header.timing, run, alone, given.jobs, forgets)
     with (
@@ -109,7 +109,7 @@ def undo(given: UndoParameters, run: str, source: str | None, stop: Stop, show: 
     note = read_note(run) if source is None else RunNote(run, source)
     access = BucketAccess(given.endpoint_url or note.endpoint_url, given.request_payer or note.request_payer)
     if source is None:
-        check_store(note.source, access, "give --endpoint-url {store}")
+        refuse_other_store(note.source, access, lambda store: f"give --endpoint-url {store}")
     undoing = new_plan_id()
     alone = given.i_am_the_only_writer
     options = CleanerOptions(note.source, access, DEFAULT_TIMING, undoing, alone, given.jobs, undoes=run)
