@@ -109,7 +109,7 @@ class Works:
     def copy_work(
         self, tools: CopyTools, inventory: RepositoryInventory, repository: str, *, brings: bool = True
     ) -> CopyWork:
-        """What copies into a repository that is prepared; if it `brings` anything, it says who may read a new one."""
+        """What copies into a repository that is prepared, having said who may read a new one; see `_planner`."""
         noted = NotedTags(self.ledger, repository, inventory.path, self.policy)
         planner = self._planner(tools.target, tools.whole_source, noted, brings=brings)
         told = tuple(new_may_be_public(inventory.path, repository, planner, tools.target.profile))
@@ -125,7 +125,7 @@ class Works:
             planner = self._planner(target, self.source, noted, brings=bool(units))
             graph = SourceGraph(self.source, inventory.path, Depth.BLOBS, self.hands)
             told = new_may_be_public(inventory.path, repository, planner, target.profile)
-            announced = (*self.preparation.announce(inventory.path, repository), *told) if units else ()
+            made = self.preparation.announce(inventory.path, repository) if units else []
             work = PlanWork(
                 inventory,
                 graph,
@@ -134,7 +134,7 @@ class Works:
                 host=target.host,
                 lists=lists,
                 profile=target.profile,
-                announced=announced,
+                announced=(*made, *told),
                 noted=noted,
                 losses=self._losses(target, inventory, repository) if self.policy.prove_again else None,
             )
@@ -145,12 +145,13 @@ class Works:
     def _planner(self, target: Target, source: LayoutReader, noted: NotedTags, *, brings: bool) -> TagPlanner:
         """What decides on the tags of a repository; `source` has the other layouts that may have brought some.
 
-        One to which it `brings` nothing is not asked for: to whoever may push, Quay grants that by making it.
+        Of one to which a run `brings` nothing, nothing is asked: asked with the right to push, Quay makes it.
         """
-        listed, state = UNLISTED, MADE_BY_A_PUSH
-        if brings:
-            state, listed = self.preparation.state(noted.repository), listed_tags(target, noted)
-        return TagPlanner(target, noted, OtherLayouts(source, noted), listed=listed, state=state)
+        others = OtherLayouts(source, noted)
+        if not brings:
+            return TagPlanner(target, noted, others, listed=UNLISTED, state=MADE_BY_A_PUSH)
+        state = self.preparation.state(noted.repository)
+        return TagPlanner(target, noted, others, listed=listed_tags(target, noted), state=state)
 
     def _losses(self, target: Target, inventory: RepositoryInventory, repository: str) -> Losses:
         followed = inventory.referrers if self.policy.referrers else {}
