@@ -10,14 +10,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tasks.oci.descriptor import Descriptor, in_words
+from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidLayoutError, InvalidReferenceError, LayoutMissingError, SpecError
 from tasks.oci.json_stream import TooLongError, iter_places
 from tasks.oci.reference import REF_NAME, tag_of_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from tasks.oci.digest import Digest
 
 MARKER = "oci-layout"
 INDEX = "index.json"
@@ -68,6 +67,12 @@ class LayoutIndex:
 def blob_path(digest: Digest) -> str:
     """Where a layout keeps the content with this digest, relative to the layout."""
     return f"{BLOBS}/{digest.algorithm}/{digest.encoded}"
+
+
+def digest_of_path(path: str) -> Digest | None:
+    """The digest of the content that any layout keeps at a path, None where that is none of a blob's."""
+    *_, folder, algorithm, encoded = ["", "", *path.split("/")]
+    return Digest.or_none(f"{algorithm}:{encoded}") if folder == BLOBS else None
 
 
 def layouts_of_blobs(path: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from tasks.oci.image_layout import (
     blob_path,
     check_marker,
     decode_index,
+    digest_of_path,
     digests_by_tag,
     parse_index,
     tags_named,
@@ -209,6 +210,14 @@ def test_whatever_a_writer_left_is_read_or_refused_by_our_own_exception(raw: byt
 @given(digests)
 def test_a_blob_lies_below_its_layout(digest: Digest) -> None:
     assert blob_path(digest).split("/") == ["blobs", digest.algorithm, digest.encoded]
+
+
+@given(digests, st.sampled_from(["", "app/", "blobs/app/", "blobs/sha256/"]))
+def test_the_digest_of_a_blob_is_told_by_its_path_in_whatever_layout(digest: Digest, layout: str) -> None:
+    path = f"{layout}{blob_path(digest)}"
+    assert digest_of_path(path) == digest
+    elsewhere = (f"{path}/part", path.replace("blobs", "blob"), f"{digest.algorithm}/{digest.encoded}", path[:-1], "")
+    assert [other for other in elsewhere if digest_of_path(other) is not None] == []
 
 
 def test_broken_entries_name_their_tags_or_hide_them() -> None:

@@ -6,10 +6,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import DRAFTS, RUNS
+from tasks.oci.image_layout import digest_of_path
 from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings
-from tasks.operations.cleanup.records.journal import TRASH, Step, is_hidden_blob, read_record, records_among
+from tasks.operations.cleanup.records.journal import TRASH, Step, read_record, records_among
 from tasks.operations.cleanup.records.marks import forget_marks, list_marks, read_marks
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.shown_text import printable
@@ -100,7 +101,7 @@ def _unaccounted(
     files: FileReader, run: str, left: Iterable[StoredFile], records: Iterable[RecordPlace]
 ) -> Iterable[str]:
     """Blobs in the quarantine of a run that holds none any more; of what came back it may have a copy."""
-    blobs = {file.path for file in left if is_hidden_blob(file.path)}
+    blobs = {file.path for file in left if digest_of_path(file.path) is not None}
     if not blobs:
         return ()
     settled = [read_record(files, place) for place in records if (place.run, place.step) == (run, Step.SETTLED)]

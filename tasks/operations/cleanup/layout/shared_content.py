@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tasks.file_ports import OWN_FOLDER
-from tasks.oci.digest import Digest
 from tasks.oci.errors import NotJudgedError, SourceError
-from tasks.oci.image_layout import BLOBS, is_placeholder, layouts_of_blobs
+from tasks.oci.image_layout import blob_path, digest_of_path, is_placeholder, layouts_of_blobs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from tasks.file_ports import FileReader
+    from tasks.oci.digest import Digest
 
 _TRIES = 10
 """Walks through a source that can't be listed, each time for another reason: such may pass, and cost a repository."""
@@ -86,16 +86,10 @@ def _find(files: FileReader) -> _Found:
     for file in files.list_files("."):
         if file.path.startswith(f"{OWN_FOLDER}/"):
             continue
-        if not file.size:
-            found.placeholders.update(_placeholder(file.path))
+        digest = None if file.size else digest_of_path(file.path)
+        if digest is not None and is_placeholder(0, digest):
+            found.placeholders[digest] = file.path.removesuffix(blob_path(digest)).removesuffix("/") or "."
         if not file.etag:
             target = files.link_target(file.path) or ""
             found.links.update(dict.fromkeys(layouts_of_blobs(target), file.path))
     return found
-
-
-def _placeholder(path: str) -> Iterator[tuple[Digest, str]]:
-    *layout, blobs, algorithm, encoded = ["", "", *path.split("/")]
-    digest = Digest.or_none(f"{algorithm}:{encoded}") if blobs == BLOBS else None
-    if digest is not None and is_placeholder(0, digest):
-        yield digest, "/".join(layout[2:]) or "."

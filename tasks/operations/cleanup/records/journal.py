@@ -181,12 +181,6 @@ def blob_digest(repository: str, path: str) -> Digest | None:
     return Digest.or_none(path[len(prefix) :].replace("/", ":", 1)) if path.startswith(prefix) else None
 
 
-def is_hidden_blob(path: str) -> bool:
-    """Whether a path is that of a blob of any layout, as those are that a run hides."""
-    *_, folder, algorithm, encoded = ["", "", *path.split("/")]
-    return folder == BLOBS and Digest.or_none(f"{algorithm}:{encoded}") is not None
-
-
 class Journal:
     """Announces the steps of one run; one thread at a time for each repository."""
 
