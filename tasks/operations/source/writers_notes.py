@@ -137,7 +137,8 @@ def saved_image(entry: Descriptor) -> str | None:
 
 def lost_tag(tag: str, attached: Digest, writer: str) -> str:
     """That what is attached to an image has its tag; see `WritersNotes.lost_tags`."""
-    return f"{attached} has the tag {tag}, and is no image: {writer} attached it to one, which has lost the tag to it"
+    lost = "which has lost the tag to it, or is gone"
+    return f"{attached} has the tag {tag}, and is no image: {writer} attached it to one, {lost}"
 
 
 def saved_signatures(entries: Collection[Descriptor]) -> Mapping[Digest, Digest]:

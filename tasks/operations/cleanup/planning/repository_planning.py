@@ -62,8 +62,9 @@ _EMPTY_INDEX = (
 )
 _ONLY_DAMAGED = "its index names nothing, and what is damaged here may have been a manifest: {}; restore or delete it"
 _LOST_TAG = (
-    "{}, so that it would count as one without a tag; give it back to that image "
-    "(oras tag --oci-layout LAYOUT@DIGEST {}, or {} where another image has that tag)"
+    "{}; the image would count as one without a tag, so give it back (oras tag --oci-layout LAYOUT@DIGEST {}, or {} "
+    "where another image has that tag), or where it is gone, take away what was attached to it "
+    "(layoutlift delete SOURCE {}@{})"
 )
 _HIDDEN_MANIFEST = (
     "which is in the quarantine (run {run}): applying this plan brings it back, and the next plan judges the rest"
@@ -132,7 +133,7 @@ class _RepositoryPlanning:
         """Leave alone where a tag that is judged names what is attached to an image, which goes by that tag."""
         for entry, words in lost_tags(view):
             if self.choice.goes_by_tag(entry):
-                raise NotJudgedError(_LOST_TAG.format(words, entry.tag, entry.ref_name))
+                raise NotJudgedError(_LOST_TAG.format(words, entry.tag, entry.ref_name, self.path, entry.digest))
 
     def _blobs(
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]

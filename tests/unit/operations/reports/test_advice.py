@@ -39,3 +39,10 @@ def test_nobody_is_advised_to_have_oras_write_to_a_layout_that_it_would_take_nam
     for code in tagging - {"tag_of_attached"}:  # by then oras has taken what it takes
         assert "Where entries of index.json share a name" in ADVICE[code]
         assert "oras cp --from-oci-layout LAYOUT@DIGEST TARGET/REPOSITORY:TAG" in ADVICE[code]
+
+
+def test_what_is_left_of_an_image_that_is_gone_is_not_advised_to_be_mended_alone():
+    """Nobody can give a tag back to what is not there."""
+    advice = ADVICE["tag_of_attached"]
+    assert "Where the image is gone" in advice
+    assert "(layoutlift delete SOURCE REPOSITORY@DIGEST)" in advice

@@ -102,7 +102,7 @@ def test_a_tag_that_only_a_signature_of_haulers_has_is_refused_as_its_image_has_
     (refused,) = made.results
     assert refused.message == (
         f"{signature['digest']} has the tag latest, and is no image: hauler attached it to one, "
-        "which has lost the tag to it"
+        "which has lost the tag to it, or is gone"
     )
     layout.entry(image, "latest")
     layout.write()

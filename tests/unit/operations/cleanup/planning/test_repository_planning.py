@@ -435,8 +435,9 @@ def test_a_layout_in_which_a_signature_has_the_tag_of_its_image_is_left_alone(ki
         assert (plan.refused.code, plan.removals, plan.blobs) == ("not_judged", (), ())
         assert plan.refused.message == (
             f"{signature['digest']} has the tag v1, and is no image: hauler attached it to one, which has lost the "
-            "tag to it, so that it would count as one without a tag; give it back to that image "
-            "(oras tag --oci-layout LAYOUT@DIGEST v1, or rancher/app:v1 where another image has that tag)"
+            "tag to it, or is gone; the image would count as one without a tag, so give it back "
+            "(oras tag --oci-layout LAYOUT@DIGEST v1, or rancher/app:v1 where another image has that tag), or where "
+            f"it is gone, take away what was attached to it (layoutlift delete SOURCE team/app@{signature['digest']})"
         )
     layout.entries = [*others, tagged(image, "rancher/app:v1" if has_others else "v1"), signature]
     layout.write_index()
@@ -446,6 +447,21 @@ def test_a_layout_in_which_a_signature_has_the_tag_of_its_image_is_left_alone(ki
 def tagged(image: dict[str, Any], name: str) -> dict[str, Any]:
     """As `oras tag` writes an entry: of what stood in it before, nothing stays."""
     return {**image, "annotations": {REF_NAME: name}}
+
+
+def test_what_is_left_of_an_image_that_was_deleted_by_its_digest_goes_as_the_message_says() -> None:
+    """Until then nothing is judged: in its image's place it would be the newest, and the image before it would go."""
+    layout = written_by_oras()
+    older, _, _, signature = layout.entries
+    layout.entries = [{**older, "annotations": {REF_NAME: "rancher/app:v0"}}, signature]
+    layout.write_index()
+    refused = layout.plan().refused
+    assert refused is not None
+    assert f"(layoutlift delete SOURCE {APP}@{signature['digest']})" in refused.message
+    removals = layout.plan(DeleteChoice(digest=Digest(signature["digest"]))).removals
+    layout.entries = [entry for entry in layout.entries if entry["digest"] != removals[0].descriptor.digest]
+    layout.write_index()
+    assert fates(layout.plan()) == {"rancher/app:v0": CleanupAction.KEEP}
 
 
 def test_of_two_images_that_lost_one_tag_none_is_guessed_to_have_it_back() -> None:
