@@ -61,10 +61,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "names go to a repository each with --split-by-name.",
         "several_images": "Nothing to do if one repository is meant to have them all; else take them apart with "
         "--split-by-name (registries' hosts are left out of it).",
-        "tag_of_attached": f"Give the tag back to its image {_TAG}, which index.json lists without one; and let no "
-        "oras command write to a store of hauler's, as of several entries with one name it leaves it to the last. "
-        "Where the image is gone, take what was attached to it away (layoutlift delete SOURCE REPOSITORY@DIGEST), or "
-        "leave the tag out with --exclude.",
+        "tag_of_attached": f"Give the tag back to its image {_TAG}, which index.json lists without one. "
+        f"{_NOT_WHERE_NAMES_ARE_SHARED} Let no other oras command write to a store of hauler's. Where the image is "
+        "gone, take what was attached to it away (layoutlift delete SOURCE REPOSITORY@DIGEST), or leave the tag out "
+        "with --exclude.",
         "signature_without_tag": f"Give it that tag {_TAG}, and its image one of its own; nobody finds it otherwise. "
         f"{_NOT_WHERE_NAMES_ARE_SHARED}",
         "name_collision": "Give one of the two directories another name at the target with --rename, which comes "

@@ -63,8 +63,8 @@ _EMPTY_INDEX = (
 _ONLY_DAMAGED = "its index names nothing, and what is damaged here may have been a manifest: {}; restore or delete it"
 _LOST_TAG = (
     "{}; the image would count as one without a tag, so give it back (oras tag --oci-layout LAYOUT@DIGEST {}, or {} "
-    "where another image has that tag), or where it is gone, take away what was attached to it "
-    "(layoutlift delete SOURCE {}@{})"
+    "where another image has that tag; where other entries of index.json share a name, by hand, as oras would leave "
+    "it to one of them), or where it is gone, take away what was attached to it (layoutlift delete SOURCE {}@{})"
 )
 _HIDDEN_MANIFEST = (
     "which is in the quarantine (run {run}): applying this plan brings it back, and the next plan judges the rest"

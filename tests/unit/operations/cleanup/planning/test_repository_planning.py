@@ -436,8 +436,9 @@ def test_a_layout_in_which_a_signature_has_the_tag_of_its_image_is_left_alone(ki
         assert plan.refused.message == (
             f"{signature['digest']} has the tag v1, and is no image: hauler attached it to one, which has lost the "
             "tag to it, or is gone; the image would count as one without a tag, so give it back "
-            "(oras tag --oci-layout LAYOUT@DIGEST v1, or rancher/app:v1 where another image has that tag), or where "
-            f"it is gone, take away what was attached to it (layoutlift delete SOURCE team/app@{signature['digest']})"
+            "(oras tag --oci-layout LAYOUT@DIGEST v1, or rancher/app:v1 where another image has that tag; where "
+            "other entries of index.json share a name, by hand, as oras would leave it to one of them), or where it "
+            f"is gone, take away what was attached to it (layoutlift delete SOURCE team/app@{signature['digest']})"
         )
     layout.entries = [*others, tagged(image, "rancher/app:v1" if has_others else "v1"), signature]
     layout.write_index()
