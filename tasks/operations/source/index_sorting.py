@@ -15,7 +15,7 @@ from tasks.oci.image_layout import REFERRER_SUBJECT, BrokenEntry
 from tasks.oci.reference import REF_NAME, tag_of_annotations
 from tasks.operations.choosing.noted_times import NotedTimes
 from tasks.operations.reports.results import RefusedEntry, TagEntry
-from tasks.operations.source.writers_notes import WritersNotes, first_of, lost_tag, shown
+from tasks.operations.source.writers_notes import WritersNotes, first_of, said_of_attached, shown
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -141,10 +141,10 @@ class _Sorting:
             self._refuse(RefusedEntry(tag, None, None, Problem.TAG_COLLISION, message))
 
     def _refuse_attached(self) -> None:
-        for tag, writer in self.notes.lost_tags(self.tags):
+        for tag, writer in self.notes.tags_of_attached(self.tags):
             attached = self.tags.pop(tag)
             self.unnamed[attached.digest] = attached
-            message = lost_tag(tag, attached.digest, writer)
+            message = said_of_attached(tag, attached.digest, writer)
             self._refuse(RefusedEntry(tag, attached.digest, attached.media_type, Problem.TAG_OF_ATTACHED, message))
 
     def _leave_out_other_content(self) -> None:

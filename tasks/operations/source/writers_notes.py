@@ -93,7 +93,7 @@ class WritersNotes:
                 self._unfound[digest] = (each.writer, needed)
         return images[0]
 
-    def lost_tags(self, tags: Mapping[str, Descriptor]) -> list[tuple[str, str]]:
+    def tags_of_attached(self, tags: Mapping[str, Descriptor]) -> list[tuple[str, str]]:
         """The tags whose only content is attached to an image, but for those that cosign looks for; with the writer.
 
         So ORAS leaves a store that it writes to: of several entries with one name it keeps that of the last alone.
@@ -135,8 +135,8 @@ def saved_image(entry: Descriptor) -> str | None:
     return entry.annotations.get(IMAGE_NAME, "") if is_saved else None
 
 
-def lost_tag(tag: str, attached: Digest, writer: str) -> str:
-    """That what is attached to an image has its tag; see `WritersNotes.lost_tags`."""
+def said_of_attached(tag: str, attached: Digest, writer: str) -> str:
+    """That what is attached to an image has its tag; see `WritersNotes.tags_of_attached`."""
     lost = "which has lost the tag to it, or is gone"
     return f"{attached} has the tag {tag}, and is no image: {writer} attached it to one, {lost}"
 

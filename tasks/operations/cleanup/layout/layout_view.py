@@ -37,7 +37,13 @@ from tasks.oci.reference import (
     tag_of_annotations,
 )
 from tasks.operations.choosing.noted_times import CREATED
-from tasks.operations.source.writers_notes import attached_by, first_of, lost_tag, saved_image, saved_signatures
+from tasks.operations.source.writers_notes import (
+    attached_by,
+    first_of,
+    said_of_attached,
+    saved_image,
+    saved_signatures,
+)
 from tasks.ports import Finding
 
 if TYPE_CHECKING:
@@ -235,10 +241,11 @@ def _named(entry: Entry) -> tuple[str | None, str] | None:
     return entry.repository if is_before else None, entry.tag
 
 
-def lost_tags(view: LayoutView) -> Iterator[tuple[Entry, str]]:
-    """What is attached to an image and has its name alone, and the words for that: the image counts as untagged.
+def tags_of_attached(view: LayoutView) -> Iterator[tuple[Entry, str]]:
+    """The entries of what is attached to an image and has its tag alone, each with the words for that.
 
-    Who gives the image its tag back without the name before it leaves the name to what is attached.
+    Not where an image has the tag back without the name before it, as `oras tag` gives it: what is attached then
+    keeps the whole name. As long as one of that whole name has no tag, it is another image that has it.
     """
     attached = {_named(entry): (entry, writer) for entry in view.entries if (writer := _attached_by(entry))}
     if not attached:
@@ -250,7 +257,7 @@ def lost_tags(view: LayoutView) -> Iterator[tuple[Entry, str]]:
     for (_, tag), (entry, writer) in lost.items():
         is_back = (None, tag) in images and counts[tag] == 1
         if not is_back or entry.descriptor.annotations.get(IMAGE_NAME, "") in nameless:
-            yield entry, lost_tag(tag, entry.digest, writer)
+            yield entry, said_of_attached(tag, entry.digest, writer)
 
 
 def _attached_by(entry: Entry) -> str | None:

@@ -24,7 +24,7 @@ from tasks.operations.cleanup.deciding.blob_decisions import (
 from tasks.operations.cleanup.deciding.entry_decisions import decide_entries
 from tasks.operations.cleanup.layout.graph import read_graph
 from tasks.operations.cleanup.layout.index_edit import written_as
-from tasks.operations.cleanup.layout.layout_view import lost_tags, several_images, view_layout
+from tasks.operations.cleanup.layout.layout_view import several_images, tags_of_attached, view_layout
 from tasks.operations.cleanup.layout.lost_manifests import find_lost, find_manifests
 from tasks.operations.cleanup.planning.holding_back import (
     hidden_protected,
@@ -61,7 +61,7 @@ _EMPTY_INDEX = (
     "(layoutlift recover --marked shows them)"
 )
 _ONLY_DAMAGED = "its index names nothing, and what is damaged here may have been a manifest: {}; restore or delete it"
-_LOST_TAG = (
+_TAG_OF_ATTACHED = (
     "{}; the image would count as one without a tag, so give it back (oras tag --oci-layout LAYOUT@DIGEST {}, or {} "
     "where another image has that tag; where other entries of index.json share a name, by hand, as oras would leave "
     "it to one of them), or where it is gone, take away what was attached to it (layoutlift delete SOURCE {}@{})"
@@ -131,9 +131,10 @@ class _RepositoryPlanning:
 
     def _refuse_attached(self, view: LayoutView) -> None:
         """Leave alone where a tag that is judged names what is attached to an image, which goes by that tag."""
-        for entry, words in lost_tags(view):
+        for entry, words in tags_of_attached(view):
             if self.choice.goes_by_tag(entry):
-                raise NotJudgedError(_LOST_TAG.format(words, entry.tag, entry.ref_name, self.path, entry.digest))
+                names = (entry.tag, entry.ref_name, self.path, entry.digest)
+                raise NotJudgedError(_TAG_OF_ATTACHED.format(words, *names))
 
     def _blobs(
         self, view: LayoutView, graph: Graph, decided: EntryDecisions, marks: Mapping[Digest, Mark]
