@@ -144,7 +144,7 @@ def spare(decisions: Sequence[QuarantineDecision], protected: Collection[Digest]
 
 def decide_files(view: LayoutView, rules: BlobRules) -> Iterator[FileDecision]:
     """The decision on everything that writers began and may never end."""
-    for file in view.ingest:
+    for file in view.begun:
         action, reason = _leftover(file.modified, rules.ingest_after, rules)
         name = _inside(view.path, file.path)
         yield FileDecision(FileKind.INGEST, name, file.size, file.modified, file.etag, action, reason)

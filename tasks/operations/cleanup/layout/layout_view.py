@@ -94,16 +94,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LayoutView:
-    """A layout at one moment; `etag` marks the index that was read, `ingest` holds blobs that writers began.
+    """A layout at one moment; `etag` marks the index that was read.
 
-    They lie in the folder of this name, or beside the blobs.
+    `begun` are files that writers began, in `ingest` or beside the blobs.
     """
 
     path: str
     etag: str
     entries: tuple[Entry, ...]
     blobs: Mapping[Digest, StoredFile]
-    ingest: tuple[StoredFile, ...]
+    begun: tuple[StoredFile, ...]
     uploads: tuple[UnfinishedUpload, ...]
 
 
@@ -115,11 +115,10 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
         NotJudgedError: something else can't, so that nothing may be judged.
         SourceError: something can't be listed or read.
     """
-    beside: list[StoredFile] = []
-    blobs = dict(_blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS), beside))
-    begun = list(files.list_files(below(path, INGEST)))
-    ingest = (*blobs_begun(begun, below(path, INGEST)), *beside)
-    uploads = tuple(uploads_begun(files, path, begun))
+    blobs, beside = _blobs(files.list_files(below(path, BLOBS)), below(path, BLOBS))
+    ingest = list(files.list_files(below(path, INGEST)))
+    begun = (*blobs_begun(ingest, below(path, INGEST)), *beside)
+    uploads = tuple(uploads_begun(files, path, ingest))
     index = source.read_index(path)
     if (target := files.link_target(below(path, INDEX))) is not None:
         raise NotJudgedError(f"{INDEX} is a link to {target}; nothing is cleaned up through links")
@@ -127,29 +126,36 @@ def view_layout(source: LayoutReader, files: FileReader, path: str) -> LayoutVie
     shortened = _shortened((*blobs, *(descriptor.digest for descriptor in found)))
     saved = saved_signatures(found)
     entries = _marked_ambiguous([_entry(path, each, shortened, saved.get(each.digest)) for each in found])
-    return LayoutView(path, index.etag, entries, blobs, ingest, uploads)
+    return LayoutView(path, index.etag, entries, blobs, begun, uploads)
 
 
-def _blobs(listed: Iterable[StoredFile], folder: str, begun: list[StoredFile]) -> Iterator[tuple[Digest, StoredFile]]:
-    """The blobs; what a writer has only begun is added to `begun`."""
+def _blobs(listed: Iterable[StoredFile], folder: str) -> tuple[dict[Digest, StoredFile], list[StoredFile]]:
+    """The blobs, and what writers have only begun beside them."""
+    blobs: dict[Digest, StoredFile] = {}
+    begun: list[StoredFile] = []
     for file in listed:
         name = file.path.removeprefix(f"{folder}/")
         if not name or file.path.endswith("/"):
             continue  # the object by which some mounts mark a directory
         if file.etag and _BEGUN_IN_PLACE.fullmatch(name):
             begun.append(file)
-            continue
-        try:
-            digest = Digest(name.replace("/", ":", 1))
-        except InvalidDigestError:
-            raise NotJudgedError(f"{name!r} below {BLOBS}/ is no blob; what it is for is not known") from None
-        if not file.etag:
-            raise NotJudgedError(f"the blob {digest} is no regular file")
-        if is_placeholder(file.size, digest):
-            raise NotJudgedError(
-                f"the blob {digest} is empty, as zot's deduplication leaves blobs that other repositories hold"
-            )
-        yield digest, file
+        else:
+            blobs[_digest_of_blob(name, file)] = file
+    return blobs, begun
+
+
+def _digest_of_blob(name: str, file: StoredFile) -> Digest:
+    try:
+        digest = Digest(name.replace("/", ":", 1))
+    except InvalidDigestError:
+        raise NotJudgedError(f"{name!r} below {BLOBS}/ is no blob; what it is for is not known") from None
+    if not file.etag:
+        raise NotJudgedError(f"the blob {digest} is no regular file")
+    if is_placeholder(file.size, digest):
+        raise NotJudgedError(
+            f"the blob {digest} is empty, as zot's deduplication leaves blobs that other repositories hold"
+        )
+    return digest
 
 
 def blobs_begun(listed: Iterable[StoredFile], folder: str) -> tuple[StoredFile, ...]:

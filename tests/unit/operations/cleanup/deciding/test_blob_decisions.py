@@ -35,8 +35,8 @@ RULES = BlobRules(NOW, Timing(DAY, DAY), DAY, DAY)
 FILE = StoredFile("blob", 4, NOW - 50 * DAY, "e")
 
 
-def view(path: str = APP, *ingest: StoredFile, uploads: Iterable[UnfinishedUpload] = ()) -> LayoutView:
-    return LayoutView(path, "e", (), {BLOB: FILE}, ingest, tuple(uploads))
+def view(path: str = APP, *begun: StoredFile, uploads: Iterable[UnfinishedUpload] = ()) -> LayoutView:
+    return LayoutView(path, "e", (), {BLOB: FILE}, begun, tuple(uploads))
 
 
 def entries(needed: Iterable[Digest] = (), before: Iterable[Digest] = ()) -> EntryDecisions:
