@@ -31,7 +31,8 @@ SKIPPED = "Skipped"
 """The state of a run that another one for the same pair left nothing to do; of the type cancelled."""
 AGAIN_SECONDS = 90.0
 """A run that is resumed waits so long for the lock of its own process before: that one ends within half a minute or,
-where it died, has no lock any more after a minute, and 20 s in which another machine watches it in a folder."""
+where it died, has no lock any more after a minute. For the 20 s in which another machine then watches it in a folder,
+and as many again for those of its shards, it waits in any case: a look that began is ended."""
 
 
 @told_plainly()

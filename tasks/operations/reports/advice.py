@@ -25,7 +25,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "regression": "See what changed between the two runs; run again on a quiet machine before you believe it.",
         "refused": "Nothing was changed. Read which rule said no, and change the order or the policy.",
         "lock_held": "Wait until the other run has ended, as migrate --lock-timeout 1h does; "
-        "the lock of a run that died ends within a minute and a half.",
+        "the lock of a run that died ends within two minutes.",
         "conflicts": "Look at the tags named; then choose --on-conflict overwrite, or leave them out with --exclude, "
         "in verify and cutover too.",
         "state": "Make room for the state, make it writable, or see that its bucket answers; then run again.",

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 EXPIRY_SECONDS = 60.0
+FREE_SECONDS = EXPIRY_SECONDS + 4 * HEARTBEAT_SECONDS
+"""So long after its last sign of life another run can be at work in a folder at the latest: there it watches the lock
+of one that died, and then those of its shards."""
 LOST = (
     "another run has taken over the lock of this one, which gave no sign of life for a minute, "
     "or somebody removed it: this one ends"
@@ -188,7 +191,7 @@ def _sign_of_life(age: float, lock: str) -> str:
     if age >= -EXPIRY_SECONDS:
         return (
             f"its last sign of life is {max(age, 0):.0f} s old; if it dies, another run may start "
-            f"{EXPIRY_SECONDS + 2 * HEARTBEAT_SECONDS:.0f} s after its last one at the latest"
+            f"{FREE_SECONDS:.0f} s after its last one at the latest"
         )
     return (
         f"its last sign of life is dated {-age:.0f} s ahead of the clock there, which was set back: "

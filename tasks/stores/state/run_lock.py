@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import secrets
 import time
@@ -29,6 +30,8 @@ _GUARD = "lock.guard"
 _GUARD_SECONDS = 10.0
 _GUARD_STEP_SECONDS = 0.02
 _WATCHED = "lock of this source and target"
+
+logger = logging.getLogger(__name__)
 
 
 class _Look(NamedTuple):
@@ -151,7 +154,7 @@ def seen_locks(folder: Path, own: str, stop: Stop | None = None) -> Iterator[See
     """The other locks of a folder that are held just now; the time is that of the lock `own`, taken a moment ago.
 
     Whoever holds the lock of a run watches those of shards of other machines that seem to have ended, as it would
-    another run's, and removes what did: nobody takes them again, and each would be watched by every later run.
+    another run's, and removes what did, if it may: nobody takes them again, and each is watched by every later run.
 
     Raises:
         LockHeldError: somebody else is judging locks there.
@@ -187,8 +190,17 @@ def _renewed_or_removed(path: Path, before: _Look) -> SeenLock | None:
     with contextlib.suppress(FileNotFoundError):
         if (found := _Look.at(path)) != before:
             return SeenLock(path.name, LockHolder.parse(found.content), 0)
-        path.unlink()
+        _remove(path)
     return None
+
+
+def _remove(path: Path) -> None:
+    """Remove a lock that keeps nobody out any more; another user's may stay, as in a folder with the sticky bit."""
+    try:
+        path.unlink()
+    except PermissionError as error:
+        why = error.strerror or error
+        logger.warning("the lock %s of a shard that ended stays, to be removed by whoever may: %s", path, why)
 
 
 def _folder_time(folder: Path) -> float:

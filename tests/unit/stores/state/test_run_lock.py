@@ -1,5 +1,6 @@
 """How a lock is taken in a folder, and what is in nobody's way there; see test_state_directory for what runs see."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -237,6 +238,30 @@ def test_locks_of_shards_that_ended_are_watched_together_and_gone_afterwards(
     assert watching.watched == [2 * HEARTBEAT_SECONDS]
 
 
+def test_a_lock_of_a_shard_that_ended_stays_where_it_is_anothers_to_remove_and_keeps_nobody_out(
+    tmp_path: Path, shard: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a folder with the sticky bit that users of one team share."""
+    unlink = Path.unlink
+
+    def no_right(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name.startswith(SHARD):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        unlink(path, missing_ok=missing_ok)
+
+    (other := tmp_path / "shard-r1-2").write_bytes(shard.read_bytes())
+    age(other, EXPIRY_SECONDS + 15)
+    state = StateDirectory(tmp_path.parent, "source", "target", watching := Beating(lambda: None))
+    state.folder = tmp_path
+    monkeypatch.setattr(Path, "unlink", no_right)
+    with state.lock("r2"):
+        assert (shard.exists(), other.exists()) == (True, False)
+    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the lock {shard} of a shard that ended stays, to be removed by whoever may: Operation not permitted"
+    ]
+
+
 def test_no_lock_of_a_shard_of_this_machine_is_watched(tmp_path: Path) -> None:
     (tmp_path / SHARD).write_bytes(replace(holder(), pid=2**70).content())
     (tmp_path / PAIR).touch()
@@ -261,8 +286,8 @@ def test_a_run_that_is_told_to_end_while_it_watches_shards_has_no_lock(tmp_path:
 
 
 def test_a_run_that_lives_is_not_told_to_be_over_in_a_minute() -> None:
-    """Another machine watches its lock in a folder once that has expired."""
+    """Another machine watches its lock in a folder once that has expired, and then those of its shards."""
     said = held_message(LockHolder.here("r", "/source", "registry.example"), 3, "run.lock")
     assert said.endswith(
-        "its last sign of life is 3 s old; if it dies, another run may start 80 s after its last one at the latest"
+        "its last sign of life is 3 s old; if it dies, another run may start 100 s after its last one at the latest"
     )
