@@ -188,7 +188,7 @@ def open_state(where: str | None, source: str, target: str, access: BucketAccess
     """
     target = target.lower()  # a prefix has no capitals
     if where is not None and is_bucket(where):
-        refuse_directory_bucket(where, "--state", "hold a state")
+        refuse_directory_bucket(where, "--state", "hold a state", "name a folder, or a bucket of another kind")
         from tasks.stores.state.state_bucket import StateBucket  # noqa: PLC0415 - folders don't wait for the SDK
 
         return StateBucket(BucketAddress.parse(where), access.signed, source, target, stop)

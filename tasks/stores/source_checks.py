@@ -79,16 +79,18 @@ def check_place(place: str) -> None:
         raise ConfigurationError(f"{place.partition('://')[0]}:// can't be used; name a directory or s3://bucket")
 
 
-def refuse_directory_bucket(place: str, what: str, can_not: str) -> None:
+def refuse_directory_bucket(place: str, what: str, can_not: str, *instead: str) -> None:
     """Refuse a bucket of S3 Express, where it would be asked for single names, or for names in order.
+
+    What can be done `instead` is said, where anything can.
 
     Raises:
         ConfigurationError: the place, called `what`, is one.
     """
     if is_bucket(place) and BucketAddress.parse(place).bucket.endswith(_OF_DIRECTORY_BUCKETS):
+        why = "it lists whole folders alone, and in no order"
         raise ConfigurationError(
-            f"{what} {place} is a directory bucket (S3 Express), which can't {can_not}: "
-            "it lists whole folders alone, and in no order"
+            f"{what} {place} is a directory bucket (S3 Express), which can't {can_not}: {'; '.join((why, *instead))}"
         )
 
 
