@@ -87,7 +87,7 @@ def _print_all(found: Iterator[_Listed | Finding | str], printer: _Printer, sele
             fitting.see_chosen(each.inventory, each.tags)
             has_tags = has_tags or bool(each.tags)
             seen.append(each.inventory.path)
-            findings += listed_findings(*each, selection)
+            findings += listed_findings(each.inventory, each.tags, selection)
             is_chosen = is_chosen or _chooses(selection, each)
             printer.repository(each)
     if selection.listed is not None and not is_empty:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import Registry
-from tests.support.command import Layoutlift
+from tests.support.command import Ended, Layoutlift
 from tests.support.layouts import REF_NAME
 from tests.support.policies import newest_by_name
 from tests.support.real_parts import Cli
@@ -45,9 +45,9 @@ def digest_of(layoutlift: Layoutlift, source: Path, tag: str) -> str:
     return next(each["digest"] for each in found["tags"] if each["tag"] == tag)
 
 
-def said(ended: object) -> set[tuple[str, str]]:
+def said(ended: Ended) -> set[tuple[str, str]]:
     """What was found, without the remark that a tag vanished."""
-    return {each for each in ended.findings if each[1] != "tag_vanished"}  # type: ignore[attr-defined]
+    return {each for each in ended.findings if each[1] != "tag_vanished"}
 
 
 def test_what_two_writers_lost_stays_and_what_was_taken_away_beside_it_goes(

@@ -172,7 +172,7 @@ def test_nothing_is_changed_any_more_once_the_look_at_the_source_is_too_old(*, d
         target, lines = MemoryTarget(deletes_tags=deletes_tags), MemoryLines()
         vanished = brought(target, lines, "a", "b")
         believed = iter([True] * answers)
-        removal = VanishedRemoval(target, Ledger(lines), lambda *_: False, lambda: next(believed, False))  # noqa: B023
+        removal = VanishedRemoval(target, Ledger(lines), lambda *_: False, partial(next, believed, False))
         told = [finding.code for finding in removal.execute(vanished, gone=())]
         assert target.list_tags("app") == {"a", "b"} - {each.tag for each in vanished[: len(told)]}
         assert target.resolve_manifest("app", vanished[0].digest) is not None

@@ -428,7 +428,7 @@ def slept(monkeypatch):
     return slept
 
 
-@pytest.mark.parametrize(("seconds", "files"), [(29.0, 3), (31.0, 4)])
+@pytest.mark.parametrize(("seconds", "files"), [(20.0, 3), (31.0, 4)])
 def test_what_a_run_still_does_that_may_have_lost_its_lock_comes_after_what_others_did_before(
     state, tmp_path, slept, seconds, files
 ):
