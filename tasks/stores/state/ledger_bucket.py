@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 import tempfile
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from tasks.ledger.ledger_memory import LedgerMemory
 from tasks.oci.errors import StateError
 from tasks.stores.state.json_lines import json_line, parse_json_lines
+from tasks.stores.state.ledger_names import PREFIX, named, next_stamp, stamp_of
 from tasks.stores.state.line_buffer import LineBuffer
 from tasks.stores.state.run_state import file_name
 
@@ -34,12 +34,11 @@ MOST_OBJECTS = 100
 SETTLED_SECONDS = 600.0
 """Shards write at once, by clocks of their own and with patience: so old, no object is preceded by a late one."""
 _BUFFERED_BYTES = 1024 * 1024
-_PREFIX, _MADE_ONE = "ledger-", "+"
+_MADE_ONE = "+"
 _AT_ONCE = 8
 AHEAD = 2 * _AT_ONCE
 """How many objects are read before their turn: all of them would be the ledger in memory once more."""
 _READ_ATTEMPTS = 5
-_STAMP = re.compile(rf"{_PREFIX}([0-9]+)-")
 
 logger = logging.getLogger(__name__)
 
@@ -61,10 +60,10 @@ class LedgerBucket:
     def read(self, only: LedgerPart | None = None) -> LedgerMemory:
         """See `LedgerLines.read`; old objects that are many are made one."""
         for _ in range(_READ_ATTEMPTS):
-            written = list(self._objects.written(_PREFIX))
+            written = list(self._objects.written(PREFIX))
             memory = self._read(written, only)
             if memory is not None:
-                self._stamp = max((int(stamp[1]) for name, _ in written if (stamp := _STAMP.match(name))), default=0)
+                self._stamp = max((stamp_of(name) or 0 for name, _ in written), default=0)
                 return memory
         raise StateError(f"the ledger below {self._objects} changes faster than it can be read")
 
@@ -81,8 +80,8 @@ class LedgerBucket:
         self._lines.close()
 
     def _write(self, lines: bytes) -> None:
-        self._stamp = max(time.time_ns() // 1_000_000, self._stamp + 1)
-        self._objects.put(f"{_PREFIX}{self._stamp:014d}-{self._run}", lines)
+        self._stamp = next_stamp(self._stamp)
+        self._objects.put(named(self._stamp, self._run), lines)
 
     def _read(self, written: Sequence[tuple[str, float]], only: LedgerPart | None) -> LedgerMemory | None:
         """What the objects say, in their order; None when one was taken away, since others stand for it then."""

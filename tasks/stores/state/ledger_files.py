@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
-import time
 from typing import TYPE_CHECKING
 
 from tasks.stores.state.json_lines import JsonLinesWriter
+from tasks.stores.state.ledger_names import PREFIX, named, next_stamp, stamp_of
 from tasks.stores.state.lock_holder import uptime
 from tasks.stores.state.state_errors import as_state_error
 
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_FILES = "ledger-*.jsonl"
-_STAMP = re.compile(r"ledger-([0-9]{14})-")
-"""Milliseconds of Unix time."""
-_NANOSECONDS = 1_000_000
+_FILES = f"{PREFIX}*.jsonl"
 
 
 def in_order(folder: Path) -> list[Path]:
@@ -32,22 +28,17 @@ def in_order(folder: Path) -> list[Path]:
     return sorted(folder.glob(_FILES), key=lambda path: (_place_of(path), path.name))
 
 
-def _place_of(path: Path) -> int:
-    stamp = _STAMP.match(path.name)
-    return path.stat().st_mtime_ns if stamp is None else int(stamp[1]) * _NANOSECONDS
+def _place_of(path: Path) -> float:
+    stamp = stamp_of(path.name)
+    return path.stat().st_mtime_ns / 1e6 if stamp is None else stamp
 
 
-def _last_place(folder: Path) -> int:
-    last = 0
+def _last_place(folder: Path) -> float:
+    last = 0.0
     for path in folder.glob(_FILES):
         with contextlib.suppress(FileNotFoundError):  # made one with others just now: then it comes first
             last = max(last, _place_of(path))
     return last
-
-
-def _next_stamp(folder: Path) -> int:
-    """Now, or whatever the clock says, after all files that are there."""
-    return max(time.time_ns() // _NANOSECONDS, _last_place(folder) // _NANOSECONDS + 1)
 
 
 class RunFile:
@@ -61,7 +52,7 @@ class RunFile:
         """
         with as_state_error(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._path = folder / f"ledger-{_next_stamp(folder):014d}-{run}.jsonl"
+            self._path = folder / f"{named(next_stamp(int(_last_place(folder))), run)}.jsonl"
         self._begun = uptime()
         self._in_use: int | None = _mark_in_use(self._path)
         self._writer = JsonLinesWriter(self._path)

@@ -30,7 +30,7 @@ from tasks.ledger.ledger_memory import (
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InvalidDigestError, StateError
-from tasks.stores.state import json_lines, ledger_files, ledger_folder
+from tasks.stores.state import json_lines, ledger_files, ledger_folder, ledger_names
 from tasks.stores.state.json_lines import JsonLinesWriter
 from tasks.stores.state.ledger_folder import LedgerFolder
 
@@ -150,7 +150,7 @@ def test_what_a_crash_left_is_passed_over(tmp_path, rubbish):
 def begin(folder, run, *, at):
     """Note something by a clock that shows `at`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledger_files, "time", SimpleNamespace(time_ns=lambda: int(at * 10**9)))
+        patch.setattr(ledger_names, "time", SimpleNamespace(time_ns=lambda: int(at * 10**9)))
         note(folder, run, tag=run)
         note(folder, f"{run}again", tag="moving", digest=f"sha256:{len(run):064x}")
 
