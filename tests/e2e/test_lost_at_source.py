@@ -73,6 +73,38 @@ def test_what_two_writers_lost_stays_and_what_was_taken_away_beside_it_goes(
     assert "v2" in there.tags
 
 
+def test_what_is_brought_back_under_a_name_that_was_made_up_alone_has_lost_its_tag(
+    layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
+) -> None:
+    """As the advice warns."""
+    target, there = f"{docker_registry.host}/{prefix}", RepositoryView(docker_registry, f"{prefix}/app")
+    layoutlift.migrate(source, target)
+    digest = digest_of(layoutlift, source, "v2")
+    lose(source, "v2")
+    layoutlift("recover", source, "--apply", ALONE)
+    assert ("app", "tag_deleted") in layoutlift.migrate(source, target, *DELETES).findings
+    (made_up,) = there.tags - {"v1", "v3", "also-v3", "v4"}
+    assert made_up.startswith("recovered-")
+    assert digest_of(layoutlift, source, made_up) == digest
+
+
+def test_where_the_source_is_not_written_to_a_lost_tag_is_deleted_at_the_target_or_left_out(
+    layoutlift: Layoutlift, docker_registry: Registry, oras_cli: Cli, source: Path, prefix: str
+) -> None:
+    target, there = f"{docker_registry.host}/{prefix}", RepositoryView(docker_registry, f"{prefix}/app")
+    layoutlift.migrate(source, target)
+    lose(source, "v2", "v4")
+    assert said(layoutlift.migrate(source, target, *DELETES, "--exclude", "app:v2", "--exclude", "app:v4")) == set()
+    oras_cli("manifest", "delete", "--force", "--plain-http", f"{target}/app:v2")
+    push(oras_cli, source.parent / "others", "theirs")
+    others = f"{source.parent / 'others' / 'app'}:theirs"
+    oras_cli("cp", "--from-oci-layout", "--to-plain-http", others, f"{target}/app:v4")
+    ended = layoutlift.migrate(source, target, *DELETES)
+    assert said(ended) == {("app", "tag_deleted"), ("app", "tag_kept")}
+    assert there.tags == {"v1", "v3", "also-v3", "v4"}
+    assert layoutlift.migrate(source, target, *DELETES).findings == set()
+
+
 def test_a_tag_whose_image_has_another_name_at_the_source_is_not_lost(
     layoutlift: Layoutlift, docker_registry: Registry, source: Path, prefix: str
 ) -> None:

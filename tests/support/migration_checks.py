@@ -257,17 +257,23 @@ class Check:
             tuple(message.split()[0].removeprefix(f"{HOST}/").rpartition(":")[::2])
             for _, message in told.of("tag_deleted", "tag_kept")
         }
-        assert said <= self.vanished.keys()
+        assert said <= self.vanished.keys() | self.lost.keys()
         if told.code == 0:
             assert sure <= said, "tag_deleted"
-            assert not any(self.lost.values()), "lost_at_source"
+            assert not any(is_lost for place, is_lost in self.lost.items() if place not in said), "lost_at_source"
         lost = {message.split()[0].removeprefix(f"{HOST}/") for _, message in told.of("lost_at_source")}
         assert lost <= {":".join(place) for place in self.lost}
         after = self.model.registry.tags
+        for place in said - self.vanished.keys():
+            assert self.is_others(place), f"{place} was lost, and is there"
         for place in sure & said:
             is_theirs = self.before.get(place) not in {None, self.vanished[place].digest}
             left = self.before[place] if is_theirs else None
             assert after.get(place) == left, f"deleted, or left, and not what {place} was"
+
+    def is_others(self, place: Place) -> bool:
+        """Whether the target may have a known tag no more by now, or from others."""
+        return place in self.meanwhile or self.before.get(place) != self.model.known[place].digest
 
 
 def _backup(place: Place) -> Place:

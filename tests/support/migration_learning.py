@@ -88,6 +88,7 @@ def _learn_deletions(check: Check, told: Told) -> None:
             for path in model.spared:
                 if path.lower() == place[0]:
                     model.spared[path] = []
+    _learn_what_was_lost(check, done, is_open=is_open)
     for path in check.gone:
         left = [each for each in model.known.values() if each.layout == path and each.brought is not False]
         was_touched = any(":".join(place) in done for place, each in check.vanished.items() if each.layout == path)
@@ -95,3 +96,15 @@ def _learn_deletions(check: Check, told: Told) -> None:
             model.migrated[path] = False  # a complete run forgets a layout that left nothing to delete
         if was_touched and not left:
             model.migrated.pop(path, None)
+
+
+def _learn_what_was_lost(check: Check, done: set[str], *, is_open: bool) -> None:
+    """What the target has no more, or has from others, is forgotten."""
+    model = check.model
+    for place in check.lost.keys() & model.known.keys():
+        known = model.known[place]
+        if ":".join(place) in done:
+            del model.known[place]
+            model.doubtful.pop(place, None)
+        elif is_open and check.is_others(place):
+            model.known[place] = known._replace(brought=known.brought and None, is_certain=False)

@@ -6,40 +6,27 @@ source was seen without twice (before the copy and after it) is deleted. Whateve
 
 from __future__ import annotations
 
-import json
 import secrets
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Remark
-from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import (
-    DeletionUnsupportedError,
-    LayoutliftError,
-    SpecError,
-    TooManyVanishedError,
-)
-from tasks.oci.manifest import parse_manifest
-from tasks.oci.media_types import EMPTY_JSON, IMAGE_MANIFEST
+from tasks.oci.errors import DeletionUnsupportedError, LayoutliftError, TooManyVanishedError
 from tasks.operations.in_step.kept_parts import KeptParts
+from tasks.operations.in_step.stand_ins import Empty, is_stand_in, new_stand_in
 from tasks.operations.reports.counts import counted, percentage
 from tasks.operations.work.freshness import is_fresh, now
-from tasks.ports import Finding, RemoteManifest
+from tasks.ports import Finding
 from tasks.registry_ports import Deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from tasks.ledger.ledger import Ledger
-    from tasks.ports import Buffer, Target
-
-_EMPTY = b"{}"
-STAND_IN = "org.layoutlift.deleted"
-"""The annotation by which a stand-in is known again after a run that died over it."""
+    from tasks.ports import RemoteManifest, Target
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -151,12 +138,7 @@ class VanishedRemoval:
                 return self._remove(vanished) if self._is_believed() else None
             if at_risk is not None and (finding := self._keep(vanished, at_risk)) is not None:
                 return finding
-        if theirs is not None:
-            message = f"{place} vanished at the source; the target has {theirs} by now, of others, and keeps it"
-            return Finding(vanished.path, Remark.TAG_KEPT, message)
-        return Finding(
-            vanished.path, Remark.TAG_DELETED, f"{place} vanished at the source, and was deleted ({vanished.digest})"
-        )
+        return outcome(place, vanished, theirs)
 
     def _at_risk(self, vanished: VanishedTag, present: Digest) -> RemoteManifest | None:
         """What may go with the tag; a stand-in that an earlier run left there is of no use to anybody.
@@ -182,7 +164,7 @@ class VanishedRemoval:
     def _is_theirs(self, vanished: VanishedTag, present: Digest | None) -> bool:
         if present is None or present == vanished.digest:
             return False
-        return not self._is_stand_in(vanished, present)
+        return not is_stand_in(self._target, vanished.repository, present)
 
     def _may_go(self, vanished: VanishedTag, as_of: float) -> bool:
         """Whether a tag that was looked at then is not of others yet: pauses of the target may lie in between.
@@ -219,9 +201,9 @@ class VanishedRemoval:
         if deletion is Deletion.LEFT:
             return False
         if deletion is Deletion.UNSUPPORTED:
-            stand_in = _stand_in()
+            stand_in = new_stand_in()
             digest = Digest.of(stand_in.raw)
-            self._target.push_blob(repository, _Empty())
+            self._target.push_blob(repository, Empty())
             if not self._target.push_tag(repository, tag, stand_in, may_go):
                 return False
             self._note(vanished, digest)  # ours to overwrite, should the source have the tag again before it is gone
@@ -236,15 +218,6 @@ class VanishedRemoval:
         if present is None or self._is_theirs(vanished, present):
             return present
         raise DeletionUnsupportedError("the registry said that it deleted the tag, and still has it")
-
-    def _is_stand_in(self, vanished: VanishedTag, present: Digest) -> bool:
-        manifest = self._target.fetch_manifest(vanished.repository, present)
-        if manifest is None:
-            return False
-        try:
-            return STAND_IN in parse_manifest(manifest.raw, _descriptor(manifest)).annotations
-        except SpecError:
-            return False
 
     def _put_back(self, vanished: VanishedTag) -> bool:
         """Whether the target gave what had the tag.
@@ -262,33 +235,10 @@ class VanishedRemoval:
         self._ledger.note_tag(vanished.repository, vanished.tag, digest, None, 0, layout=vanished.path)
 
 
-class _Empty:
-    """The content of a stand-in's only blob."""
-
-    descriptor = Descriptor(EMPTY_JSON, Digest.of(_EMPTY), len(_EMPTY))
-
-    def read(self) -> bytes:
-        """See `BlobContent.read`."""
-        return _EMPTY
-
-    @contextmanager
-    def chunks(self) -> Iterator[Iterator[Buffer]]:
-        """See `BlobContent.chunks`."""
-        yield iter([_EMPTY])
-
-
-def _descriptor(manifest: RemoteManifest) -> Descriptor:
-    return Descriptor(manifest.media_type, Digest.of(manifest.raw), len(manifest.raw))
-
-
-def _stand_in() -> RemoteManifest:
-    """A manifest that no registry has yet."""
-    empty = _Empty.descriptor.to_json()
-    body = {
-        "schemaVersion": 2,
-        "mediaType": IMAGE_MANIFEST,
-        "config": empty,
-        "layers": [empty],
-        "annotations": {STAND_IN: secrets.token_hex(16)},
-    }
-    return RemoteManifest(json.dumps(body).encode(), IMAGE_MANIFEST)
+def outcome(place: str, vanished: VanishedTag, theirs: Digest | None) -> Finding:
+    """What became of a tag of which the target has nothing of ours by now, and `theirs` of others."""
+    if theirs is not None:
+        message = f"{place} vanished at the source; the target has {theirs} by now, of others, and keeps it"
+        return Finding(vanished.path, Remark.TAG_KEPT, message)
+    message = f"{place} vanished at the source, and was deleted ({vanished.digest})"
+    return Finding(vanished.path, Remark.TAG_DELETED, message)

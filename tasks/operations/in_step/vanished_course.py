@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import InterruptedRunError, LayoutliftError, TooManyVanishedError
+from tasks.operations.in_step.lost_at_target import forget_if_not_ours
 from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.in_step.vanished_search import Vanished
 from tasks.operations.reports.counts import counted
@@ -31,12 +32,11 @@ OTHER_SOURCE = (
 
 _LOST = (
     "no index of the source names it any more, but {digest} is still there, as two writers leave it of whom the "
-    "second did not see the first's entry. layoutlift recover brings it back there; if it was taken away on purpose, "
-    "the next layoutlift cleanup apply marks what it left, and the run after that deletes it here"
+    "second did not see the first's entry"
 )
 _UNREAD = (
     "{digest} is still there, and whether anything names it can't be told: an index of its layout that can't be read "
-    "may have it for a part. layoutlift check names that index; once it is mended, or gone, the next run can tell"
+    "may have it for a part"
 )
 
 _BELIEVED_FOR, _TIMES = 60.0, 10
@@ -70,7 +70,10 @@ class VanishedCourse:
         limits: DeletionLimits,
         wait: Callable[[], bool],
     ) -> None:
-        """Before each tag but the first, `wait` until the run may go on; it says whether that took time."""
+        """Before each tag but the first, and each that was lost, `wait` until the run may go on.
+
+        It says whether that took time.
+        """
         self._search = search
         self._target = target
         self._ledger = ledger
@@ -105,7 +108,7 @@ class VanishedCourse:
         self._seen = found
         self._note_doubts(found)
         if only_plan:
-            self._note_lost()
+            self._log.note_all(map(self._lost, sorted(found.lost)))
         if found.doubts:
             if found.tags:
                 message = f"{_not_deleted(found.tags, planned=only_plan)}, because of what can't be told"
@@ -138,7 +141,8 @@ class VanishedCourse:
     def settle(self, *, complete: bool) -> None:
         """Delete what was planned and is still not at the source, if everything else went well.
 
-        Last of all it is said what the source has lost: that keeps nothing else from being deleted.
+        Last of all it is said what the source has lost: that keeps nothing else from being deleted. Of that the
+        target is asked whether it has it still.
 
         The source is looked at again after each time that the run was held, and when the last look is old: others
         may have brought a tag back.
@@ -147,13 +151,26 @@ class VanishedCourse:
             StateError: the ledger can't be written.
         """
         self._settle(complete=complete)
-        self._note_lost()
+        may_ask = complete
+        for each in sorted(filter(self._is_noted, self._seen.lost)):
+            may_ask = may_ask and self._may_go_on()
+            finding = forget_if_not_ours(self._target, self._ledger, each) if may_ask else None
+            self._log.note(finding or self._lost(each))
+            may_ask = may_ask and (finding is None or finding.code not in RUN_WIDE)
 
-    def _note_lost(self) -> None:
-        for each in sorted(self._seen.lost):
-            why = _UNREAD if each.path in self._seen.unread else _LOST
-            message = f"{self._target.host}/{each} stays: {why.format(digest=each.digest)}"
-            self._log.note(Finding(each.path, Problem.LOST_AT_SOURCE, message))
+    def _is_noted(self, lost: VanishedTag) -> bool:
+        """Whether it is still as an earlier run brought it: this one may have found it again, with other content."""
+        note = self._ledger.entry(lost.repository, lost.tag)
+        return note is not None and note.digest == lost.digest
+
+    def _may_go_on(self) -> bool:
+        self._wait()
+        return self._log.reason_to_skip() is None
+
+    def _lost(self, tag: VanishedTag) -> Finding:
+        why = _UNREAD if tag.path in self._seen.unread else _LOST
+        message = f"{self._target.host}/{tag} stays: {why.format(digest=tag.digest)}"
+        return Finding(tag.path, Problem.LOST_AT_SOURCE, message)
 
     def _settle(self, *, complete: bool) -> None:
         if not self._found.tags:

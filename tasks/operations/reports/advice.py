@@ -110,8 +110,12 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "unreadable_entry": "See with ls -l what it is and why this user can't look at it, and run again.",
         "layout_hidden": "Run again. If it stays, update the store or mount, whose listing leaves something out, and "
         "maybe more than this; or, if it is there under another name, leave it out with --exclude.",
-        "lost_at_source": "Bring the tag back at the source, with layoutlift recover and --apply, before a cleanup "
-        "marks its image; or, if it was taken away on purpose, let layoutlift cleanup apply do so, and run again.",
+        "lost_at_source": "Before a cleanup marks its image, have layoutlift recover --apply name it again at the "
+        "source; where that makes a name up, give it its own tag before the next run, which would else delete it at "
+        "the target (docs/keeping-in-step.md, Taken away or lost). If it was taken away on purpose, let layoutlift "
+        "cleanup apply mark what it left, and run again; or, where the source is not to be written to, delete the "
+        "tag at the target yourself, or leave it out with --exclude. Where the message says that an index can't be "
+        "read, mend that first (layoutlift check names it).",
         "unusable_key": "Copy the layout to keys without empty components or dots alone, and run again.",
         "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
         "source_unavailable": "Mount the bucket again, see to its endpoint or credentials, or correct the path; then "

@@ -1,9 +1,10 @@
 """What a run takes off its target at its end, and what it remembers of the layouts that stay."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.selection import Selection
 from tasks.operations.in_step import vanished_course
+from tasks.operations.in_step.stand_ins import Empty, new_stand_in
 from tasks.operations.in_step.vanished import DeletionLimits
 from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
@@ -77,9 +79,8 @@ class World:
 
     def course(self, limits: DeletionLimits = NO_LIMITS) -> VanishedCourse:
         self.log = RunLog(Nowhere(), Progress(), self.stop, fail_fast=False)
-        return VanishedCourse(
-            self.search(), self.target, Ledger(self.lines), log=self.log, limits=limits, wait=self.wait
-        )
+        self.ledger = Ledger(self.lines)
+        return VanishedCourse(self.search(), self.target, self.ledger, log=self.log, limits=limits, wait=self.wait)
 
     def search(self) -> VanishedSearch:
         return VanishedSearch(self.source, Ledger(self.lines), Selection.parse(), self.place_of, self.stop)
@@ -444,14 +445,24 @@ def test_a_target_that_is_never_ready_in_time_keeps_its_tags_and_that_is_said(wo
 
 
 def lost_beside(world: World) -> str:
-    """Have runs have brought `v1`, whose image is still at the source and has no name there, and `goes`."""
-    layout = LayoutBuilder(world.root / "app")
-    image = layout.image(layers=[b"lost"], listed=False)
-    raw = layout.blob_path(image).read_bytes()
+    """Have runs have brought `v1`, which the source lost, and `goes`."""
+    digest = lost(world)
+    world.brought("app", "goes")
+    return digest
+
+
+def copied(world: World, layout: LayoutBuilder, image: Mapping[str, Any]) -> RemoteManifest:
+    """A manifest of which the target has all blobs."""
     for blob in layout.path.glob("blobs/sha256/*"):
         world.target._asked("app").blobs[Digest.of(blob.read_bytes())] = blob.read_bytes()
-    world.brought("app", "v1", manifest=RemoteManifest(raw, image["mediaType"]))
-    world.brought("app", "goes")
+    return RemoteManifest(layout.blob_path(image).read_bytes(), image["mediaType"])
+
+
+def lost(world: World, *tags: str) -> str:
+    """Have runs have brought `v1`, or other tags, whose image is still at the source and has no name there."""
+    layout = LayoutBuilder(world.root / "app")
+    image = layout.image(layers=[b"lost"], listed=False)
+    world.brought("app", *tags or ("v1",), manifest=copied(world, layout, image))
     return str(image["digest"])
 
 
@@ -464,6 +475,83 @@ def test_a_tag_that_the_source_lost_stays_and_keeps_no_other_from_going(world: W
         assert message.startswith("memory/app:v1 stays: ")
         assert digest in message
     assert world.target.list_tags("app") == {"v1"}
+
+
+def test_a_lost_tag_that_the_target_has_no_more_is_said_once(world: World) -> None:
+    """As where the source can't be written, and somebody deleted it at the target for that."""
+    lost_beside(world)
+    world.target.delete_manifest("app", "v1")
+    assert world.deleted() == [("app", "tag_deleted")] * 2
+    assert world.deleted() == []
+
+
+def test_so_is_one_that_others_have_moved(world: World) -> None:
+    lost_beside(world)
+    world.target.push_manifest("app", "v1", MANIFEST)
+    assert world.deleted() == [("app", "tag_deleted"), ("app", "tag_kept")]
+    assert world.deleted() == []
+    assert world.target.list_tags("app") == {"v1"}
+
+
+def test_one_for_which_an_earlier_run_left_a_stand_in_is_still_ours(world: World) -> None:
+    lost_beside(world)
+    world.target.push_blob("app", Empty())
+    world.target.push_manifest("app", "v1", new_stand_in())
+    assert world.deleted()[-1] == ("app", "lost_at_source")
+
+
+def test_one_that_this_run_brought_again_with_other_content_is_not_lost(world: World) -> None:
+    lost(world)
+
+    def bring() -> None:
+        world.target.push_manifest("app", "v1", MANIFEST)
+        world.ledger.note_tag("app", "v1", Digest.of(MANIFEST.raw), "manifest", 0, layout="app")
+
+    assert world.deleted(meanwhile=bring) == []
+    assert world.ledger.tags_of("app") == {"v1": Digest.of(MANIFEST.raw)}
+
+
+@pytest.mark.parametrize("only_plan", [True, False])
+def test_what_the_source_lost_is_only_asked_for_at_the_target_by_a_run_that_went_well(
+    world: World, *, only_plan: bool
+) -> None:
+    lost(world)
+    world.target.delete_manifest("app", "v1")
+    course = world.course()
+    course.begin({"app": "app"}, only_plan=only_plan)
+    if not only_plan:
+        course.settle(complete=False)
+    assert world.found == [("app", "lost_at_source")]
+    assert set(world.ledger.tags_of("app")) == {"v1"}
+
+
+def test_one_of_which_the_target_does_not_say_whether_it_has_it_is_told_of_and_not_forgotten(world: World) -> None:
+    class Silent(MemoryTarget):
+        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+            raise TargetUnavailableError("no answer")
+
+    lost(world, "v1", "v2")
+    world.target = Silent()
+    assert world.deleted() == [("app", "target_unavailable"), ("app", "lost_at_source")]
+    assert set(world.ledger.tags_of("app")) == {"v1", "v2"}
+
+
+def test_a_run_that_is_held_asks_for_no_lost_tag_before_it_may_go_on(world: World) -> None:
+    lost(world)
+    world.target.delete_manifest("app", "v1")
+
+    def end() -> bool:
+        world.stop.set()
+        return True
+
+    world.waits = [end]
+    assert world.deleted() == [("app", "lost_at_source")]
+
+
+def test_messages_on_lost_tags_say_what_is_so_and_leave_what_to_do_to_the_advice() -> None:
+    for message in (vanished_course._LOST, vanished_course._UNREAD):
+        assert "{digest} is still there" in message
+        assert not {"layoutlift", "recover", "cleanup", "oras"} & set(message.replace(",", " ").split())
 
 
 @pytest.mark.parametrize("is_damaged", [True, False])
@@ -484,10 +572,10 @@ def test_that_nothing_names_a_tag_is_only_said_where_all_indexes_can_be_read(wor
 def test_a_tag_that_was_lost_during_the_run_is_told_of_as_well(world: World, complete: bool) -> None:
     """It may have been the first one; and nothing of it counts against the limits."""
     layout = LayoutBuilder(world.root / "app")
-    lost = layout.image("v1", layers=[b"lost"])
+    image = layout.image("v1", layers=[b"lost"])
     layout.write()
     world.brought("app", "goes")
-    Ledger(world.lines).note_tag("app", "v1", lost["digest"], "manifest", 0, layout="app")
+    world.brought("app", "v1", manifest=copied(world, layout, image))
 
     def lose() -> None:
         layout.entries.clear()

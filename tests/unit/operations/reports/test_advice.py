@@ -32,6 +32,13 @@ def test_a_wrong_size_in_what_names_a_blob_is_not_mended_by_restoring_the_blob()
     assert advice.endswith("build and push the image anew.")
 
 
+def test_whoever_brings_a_lost_tag_back_is_told_of_all_that_it_takes():
+    """Under a name that recover makes up, the image is there, and its tag counts as taken off."""
+    advice = ADVICE["lost_at_source"]
+    for named in ("recover --apply", "its own tag before the next run", "--exclude", "layoutlift check"):
+        assert named in advice
+
+
 def test_nobody_is_advised_to_have_oras_write_to_a_layout_that_it_would_take_names_from():
     """Of several entries with one name oras writes back that of the last alone."""
     tagging = {code for code, advice in ADVICE.items() if "oras tag" in advice}
