@@ -65,7 +65,8 @@ class FileReader(Protocol):
         """All files below a folder (`.` is the source) at any depth, in no order; none where there is no such folder.
 
         What is no regular file (a link, a device) is listed with an empty etag, so that whoever counts on
-        knowing every file can tell.
+        knowing every file can tell. Of the whole source, of `RUNS` and of a run below that, a store makes sure that
+        it leaves nothing out: what is missing there counts as unneeded, or as settled.
 
         Raises:
             SourceError: some of it can't be listed; what was handed out before is not all.

@@ -12,7 +12,8 @@ from infra.real_parts import Registry
 from tasks.oci.errors import SourceReadError
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.stores.directory.directory_files import DirectoryFiles
-from tasks.stores.directory.layout_directory import READ_ATTEMPTS, LayoutDirectory
+from tasks.stores.directory.file_errors import READ_ATTEMPTS
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.mount_patience import Patience
 from tasks.stores.directory.watched_writer import WatchedWritable
 from tasks.stores.registry.registry_store import RegistryStore

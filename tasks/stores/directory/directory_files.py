@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 from tasks.file_ports import FileContent, StoredFile, below
 from tasks.oci.errors import ContentNotFoundError, OutsideSourceError, SourceReadError
 from tasks.oci.image_layout import BLOBS, INDEX, MARKER, MAX_INDEX_SIZE
-from tasks.stores.directory.file_errors import translated
+from tasks.stores.directory.file_errors import MOUNT_PAUSES, translated
 from tasks.stores.directory.layout_search import wait_alone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from tasks.file_ports import UnfinishedUpload
 
@@ -30,8 +30,6 @@ _Value = TypeVar("_Value")
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
-MOUNT_PAUSES = (0.2, 0.4)
-"""Some mounts say that something is not there when the store answered 503; seconds before each further look."""
 _OF_A_LAYOUT = frozenset({INDEX, MARKER, BLOBS})
 """Without these a layout counts as removed. Much else is rightly absent, as what is to be written."""
 
@@ -39,12 +37,12 @@ _OF_A_LAYOUT = frozenset({INDEX, MARKER, BLOBS})
 class DirectoryFiles:
     """A `FileReader` over the directory `root`."""
 
-    def __init__(self, root: str | os.PathLike[str], pauses: Sequence[float] = ()) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, is_mount: bool = False) -> None:
         """Take `root` as the source; nothing is read yet.
 
-        After so many seconds each, what a layout has is looked for again before it counts as absent.
+        On a mount, what a layout has is looked for again before it counts as absent.
         """
-        self._pauses = tuple(pauses)
+        self._pauses = MOUNT_PAUSES if is_mount else ()
         self._root = os.path.realpath(os.fspath(root))
         self._inside = self._root.rstrip("/") + "/"
 
@@ -123,7 +121,7 @@ class DirectoryFiles:
                 may take the rest for all.
         """
         found, missed = self._look(folder)
-        for seconds in (0.0, *MOUNT_PAUSES):
+        for seconds in (0.0, *MOUNT_PAUSES):  # without a mount, too: it is rare there, and harms as much if left out
             if not missed:
                 break
             wait_alone(seconds)

@@ -26,8 +26,15 @@ _MAY_PASS = frozenset(
 )
 
 
+READ_ATTEMPTS = 3
+"""Some mounts say that something is not there when the store answered 503: so many looks are believed."""
+FIRST_PAUSE = 0.2
+"""Seconds between the first two looks; each further pause is twice as long."""
+MOUNT_PAUSES = tuple(FIRST_PAUSE * 2**number for number in range(READ_ATTEMPTS - 1))
+
+
 class PassingAbsenceError(ContentNotFoundError):
-    """A first "no such file": some mounts say so when the store answered 503, so it is asked again."""
+    """A first "no such file", which may pass: see `READ_ATTEMPTS`."""
 
     transient = True
 

@@ -32,7 +32,7 @@ from tasks.oci.errors import (
 )
 from tasks.ports import BlobStat, Finding, IndexFile
 from tasks.stores.directory.directory_files import DirectoryFiles
-from tasks.stores.directory.file_errors import PassingAbsenceError, translate, translated
+from tasks.stores.directory.file_errors import FIRST_PAUSE, READ_ATTEMPTS, PassingAbsenceError, translate, translated
 from tasks.stores.directory.layout_search import find_layouts, wait_alone
 from tasks.stores.first_try import first_tried
 from tasks.stores.resuming_stream import resuming
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from tasks.oci.descriptor import Descriptor
 
-READ_ATTEMPTS = 3
 _TAIL = 16
 """Bytes in which the end of a JSON document is looked for."""
 _Value = TypeVar("_Value")
@@ -59,7 +58,11 @@ class LayoutDirectory:
     """A `Source` over the directory `root`."""
 
     def __init__(
-        self, root: str | os.PathLike[str], *, retry_wait: float = 0.2, pause: Callable[[float], object] = wait_alone
+        self,
+        root: str | os.PathLike[str],
+        *,
+        retry_wait: float = FIRST_PAUSE,
+        pause: Callable[[float], object] = wait_alone,
     ) -> None:
         """Take `root` as the source; nothing is read yet.
 

@@ -20,7 +20,7 @@ from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ContentNotFoundError, LayoutliftError, SourceError
 from tasks.ports import Finding
-from tasks.stores.directory.directory_files import MOUNT_PAUSES, DirectoryFiles
+from tasks.stores.directory.directory_files import DirectoryFiles
 from tasks.stores.directory.layout_channel import SLOTS, Channel, ChannelClosedError, error_to_json, file_to_json
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.verified_content import fill
@@ -38,7 +38,7 @@ class LayoutServer:
         """Take the source and the channel."""
         self._root = root
         self._known = LayoutDirectory(root)
-        self._files = DirectoryFiles(root, MOUNT_PAUSES)
+        self._files = DirectoryFiles(root, is_mount=True)
         self._channel = channel
         self._answers = {
             "look": self._look,

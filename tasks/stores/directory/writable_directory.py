@@ -47,9 +47,9 @@ class DirectoryWriter(DirectoryFiles):
     keeps_versions = False
     _was_mount = False
 
-    def __init__(self, root: str | os.PathLike[str], pauses: Sequence[float] = ()) -> None:
+    def __init__(self, root: str | os.PathLike[str], *, is_mount: bool = False) -> None:
         """Take `root` as the source, looked at as `DirectoryFiles` does; nothing is read or changed yet."""
-        super().__init__(root, pauses)
+        super().__init__(root, is_mount=is_mount)
         self._clock = StoreClock(self._dated_now)
 
     def now(self) -> float:

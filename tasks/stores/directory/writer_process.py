@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.file_ports import StoredFile
-from tasks.stores.directory.directory_files import MOUNT_PAUSES
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.layout_process import LayoutServer, serve_all
 from tasks.stores.directory.writable_directory import DirectoryWriter
@@ -64,5 +63,5 @@ class WritingServer(LayoutServer):
 
 
 if __name__ == "__main__":
-    writes = DirectoryWriter(sys.argv[1], MOUNT_PAUSES)
+    writes = DirectoryWriter(sys.argv[1], is_mount=True)
     serve_all(partial(WritingServer, writer=writes), sys.argv[1], int(sys.argv[2]))

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from threading import Barrier
 import pytest
 
 from infra.layout_builder import LayoutBuilder
+from tasks.oci.digest import Digest
 from tasks.oci.errors import OutsideSourceError, SourceReadError, SourceWriteError
 from tasks.operations.cleanup.applying.apply_tools import ApplyTools
 from tasks.operations.cleanup.applying.dropping import drop_layout, remake_halves
@@ -26,7 +28,8 @@ from tasks.operations.cleanup.records.journal import Journal
 from tasks.operations.cleanup.values import RepositoryPlan, Timing
 from tasks.operations.work.concurrency import CallersPool
 from tasks.stores.directory import directory_files
-from tasks.stores.directory.directory_files import MOUNT_PAUSES, DirectoryFiles
+from tasks.stores.directory.directory_files import DirectoryFiles
+from tasks.stores.directory.file_errors import MOUNT_PAUSES
 from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.directory.writable_directory import DirectoryWriter, WritableDirectory
 from tests.support.planned_layout import keep_last
@@ -243,7 +246,17 @@ def test_what_a_layout_has_is_looked_for_again_on_a_mount_before_it_counts_as_ab
     monkeypatch.setattr(directory_files, "wait_alone", wait)
     assert not LOOKS[look](DirectoryFiles(tmp_path), f"app/{name}")
     assert waited == []
-    assert bool(LOOKS[look](DirectoryFiles(tmp_path, MOUNT_PAUSES), f"app/{name}")) is (waits <= len(MOUNT_PAUSES))
+    assert bool(LOOKS[look](DirectoryFiles(tmp_path, is_mount=True), f"app/{name}")) is (waits <= len(MOUNT_PAUSES))
+
+
+def test_a_mount_is_given_as_long_by_whatever_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: dict[str, list[float]] = {"files": [], "layouts": []}
+    monkeypatch.setattr(directory_files, "wait_alone", waited["files"].append)
+    monkeypatch.setattr(time, "sleep", waited["layouts"].append)
+    assert DirectoryFiles(tmp_path, is_mount=True).stat_file("app/index.json") is None
+    assert LayoutDirectory(tmp_path).stat_blob("app", Digest.of(b"")) is None
+    assert waited == {"files": list(MOUNT_PAUSES), "layouts": list(MOUNT_PAUSES)}
+    assert sum(MOUNT_PAUSES) == pytest.approx(0.6)
 
 
 def dropped_layouts(root: Path, *names: str) -> DirectoryWriter:
@@ -255,7 +268,7 @@ def dropped_layouts(root: Path, *names: str) -> DirectoryWriter:
         source, Holdings(source.files), Journal(source.files, "run"), Timing(0.0, 0.0), map, lambda: None
     )
     assert [drop_layout(tools, name) for name in names] == [True] * len(names)
-    return DirectoryWriter(root, MOUNT_PAUSES)
+    return DirectoryWriter(root, is_mount=True)
 
 
 def test_a_dropped_layout_of_which_nothing_is_there_is_not_waited_for(
@@ -290,13 +303,13 @@ def test_whether_a_layout_is_gone_is_waited_for_once(tmp_path: Path, monkeypatch
     together = Barrier(3)
     monkeypatch.setattr(directory_files, "wait_alone", lambda _: together.wait(timeout=30))
     with CallersPool(3) as pool:
-        assert is_gone(DirectoryFiles(tmp_path, MOUNT_PAUSES), "app", pool.map)
+        assert is_gone(DirectoryFiles(tmp_path, is_mount=True), "app", pool.map)
 
 
 def test_what_is_right_to_be_absent_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a record that is to be written, and a blob that is to come back."""
     monkeypatch.setattr(directory_files, "wait_alone", lambda _: pytest.fail("it is waited for"))
-    files = DirectoryFiles(tmp_path, MOUNT_PAUSES)
+    files = DirectoryFiles(tmp_path, is_mount=True)
     assert files.read_file(".layoutlift/runs/run/app/000001-hide.json") is None
     assert files.stat_file("app/blobs/sha256/a") is None
     assert not list(files.list_files("app/ingest"))

@@ -31,7 +31,8 @@ from tasks.oci.image_layout import MAX_MARKER_SIZE
 from tasks.ports import Buffer
 from tasks.stores import sibling_blobs
 from tasks.stores.directory import layout_directory
-from tasks.stores.directory.layout_directory import READ_ATTEMPTS, LayoutDirectory
+from tasks.stores.directory.file_errors import READ_ATTEMPTS
+from tasks.stores.directory.layout_directory import LayoutDirectory
 from tasks.stores.silence import LEAST_FAILURES
 from tests.support.layouts import LayoutBuilder
 
