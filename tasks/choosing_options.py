@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tasks.exact_lists import read_exact_list
+from tasks.oci.errors import ConfigurationError
+from tasks.operations.choosing.exact_list import ExactList
 from tasks.operations.choosing.selection import Selection
+from tasks.stores.given_files import STANDARD_INPUT, read_listed_text
 
 if TYPE_CHECKING:
     from tasks.operations.choosing.by_age import Ages
@@ -57,6 +59,21 @@ class ChoosingOptions:
         if self.ages is not None:
             shown |= _shown_ages(self.ages)
         return shown | ({"tags_from": self.tags_from} if self.tags_from else {})
+
+
+def read_exact_list(place: str | None) -> ExactList | None:
+    """The list in a file, or on standard input (`-`); None where there is no place.
+
+    Raises:
+        ConfigurationError: it can't be read, lists nothing, or has lines that are no references.
+    """
+    if place is None:
+        return None
+    name = "standard input" if place == STANDARD_INPUT else place
+    try:
+        return ExactList.parse(read_listed_text(place).split("\n"), name)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--tags-from: {error}") from error
 
 
 def _shown_ages(ages: Ages) -> dict[str, Any]:

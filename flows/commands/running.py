@@ -21,7 +21,7 @@ from flows.forms.block_names import block_name, names_block, refuse_blocks
 from flows.forms.scale_parameters import ScaleParameters
 from flows.terminal.last_line import tell
 from flows.terminal.printed_report import print_report
-from tasks.exact_lists import read_exact_list
+from tasks.choosing_options import read_exact_list
 from tasks.oci.errors import (
     ConfigurationError,
     InterruptedRunError,

@@ -16,8 +16,8 @@ from flows.course.watching import NoWatcher
 from flows.dashboard.publishing import publish
 from flows.scale.shard_runs import LIFE, REPORT
 from tasks.operations.running.shard_watch import BEAT_SECONDS, FENCE_SECONDS, LATE_SECONDS
-from tasks.operations.work.freshness import now
 from tasks.shard_results import pages_of
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,25 +70,25 @@ class _Life:
         self._client = client
         self._own = str(flow_run.get_id())
         self._sign: str | None = None
-        self._last = now()
+        self._last = uptime()
         self._beats = 0
 
     def beat(self) -> None:
         if self._watcher.stop.requested:
             return
-        asked = now()
+        asked = uptime()
         try:
             over = self._told_that_it_is_over()
         except (httpx.HTTPError, ValueError, LookupError) as error:  # the latter where a proxy answers with a page
             logger.warning("no sign of life was given: %s", type(error).__name__)
             return
-        self._last = min(now(), asked + LATE_SECONDS)
+        self._last = min(uptime(), asked + LATE_SECONDS)
         if over:
             self._watcher.end("its flow run was ended at the Prefect server")
 
     def see(self) -> None:
         """Prefect's client may try for a minute, so this is looked at beside it."""
-        if now() - self._last > FENCE_SECONDS and not self._watcher.stop.requested:
+        if uptime() - self._last > FENCE_SECONDS and not self._watcher.stop.requested:
             self._watcher.end(f"the Prefect server has not answered for {FENCE_SECONDS:.0f} s")
 
     def _told_that_it_is_over(self) -> bool:

@@ -23,11 +23,11 @@ from tasks.stores.state.lock_holder import (
     EXPIRY_SECONDS,
     Heartbeat,
     LockHolder,
+    give_time_to_beat,
     held_message,
     keeps_out,
-    uptime,
-    watch,
 )
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from tasks.file_ports import FileContent, FileWriter
@@ -103,7 +103,7 @@ class SourceLease:
 
     def _watch(self, found: FileContent) -> None:
         """See that nobody renews it."""
-        watch(self._stop, "lease on this source")
+        give_time_to_beat(self._stop, "lease on this source")
         seen = self._files.read_file(PATH)
         if seen is not None and seen.raw not in {found.raw, _RELEASED}:
             raise LockHeldError(held_message(LockHolder.parse(seen.raw), 0, PATH))

@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tasks.uptime import uptime
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,4 +47,4 @@ class StoreClock:
 
 def _clocks() -> tuple[float, float]:
     """One that goes on while the machine sleeps, and one that is set after a virtual one was stopped."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME), time.clock_gettime(time.CLOCK_REALTIME)
+    return uptime(), time.clock_gettime(time.CLOCK_REALTIME)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.exact_lists import read_exact_list
+from tasks.choosing_options import read_exact_list
 from tasks.oci.errors import ConfigurationError
 
 

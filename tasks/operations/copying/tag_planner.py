@@ -10,8 +10,9 @@ from tasks.oci.errors import BackupRefusedError, ImmutableTagError, RegistryUnav
 from tasks.oci.reference import is_tag, parse_referrers_tag
 from tasks.operations.copying.presence import BROKEN
 from tasks.operations.reports.results import TagEntry
-from tasks.operations.work.freshness import is_fresh, now
+from tasks.operations.work.freshness import is_fresh
 from tasks.operations.work.planning import OnConflict, TagAction, TagPlan, plan_tag
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -28,7 +29,7 @@ TAGGED_BY = "sha256"
 
 
 class ListedTags(NamedTuple):
-    """The tags that the target listed at a moment, as `freshness` has it; None where it did not list them."""
+    """The tags that the target listed at a moment of `uptime`; None where it did not list them."""
 
     names: frozenset[str] | None = None
     as_of: float = 0.0
@@ -53,7 +54,7 @@ def listed_tags(target: Target, noted: NotedTags) -> ListedTags:
     if noted.was_started:
         return UNLISTED
     # before the question: a long list comes in pages, which may have to wait
-    as_of = now() - target.profile.lists_lag
+    as_of = uptime() - target.profile.lists_lag
     return ListedTags(target.list_tags(noted.repository), as_of)
 
 
@@ -131,7 +132,7 @@ class TagPlanner:
         return plan if is_fresh(plan.as_of) else self._ask(unit, tag)
 
     def _ask(self, unit: Unit, tag: str) -> TagPlan:
-        as_of = now()
+        as_of = uptime()
         present = self._present(tag)
         noted = self._noted.entry(tag)
         ours = noted.digest if noted is not None else None

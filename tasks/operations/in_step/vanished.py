@@ -18,9 +18,10 @@ from tasks.oci.errors import DeletionUnsupportedError, LayoutliftError, TooManyV
 from tasks.operations.in_step.kept_parts import KeptParts
 from tasks.operations.in_step.stand_ins import Empty, is_stand_in, new_stand_in
 from tasks.operations.reports.counts import counted, percentage
-from tasks.operations.work.freshness import is_fresh, now
+from tasks.operations.work.freshness import is_fresh
 from tasks.ports import Finding
 from tasks.registry_ports import Deletion
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -122,7 +123,7 @@ class VanishedRemoval:
         return finding
 
     def _remove(self, vanished: VanishedTag) -> Finding | None:
-        place, as_of = self._place(vanished), now()
+        place, as_of = self._place(vanished), uptime()
         theirs = present = self._target.resolve_manifest(vanished.repository, vanished.tag)
         if present is not None and not self._is_theirs(vanished, present):
             self._refuse_without_deletion(vanished.repository)

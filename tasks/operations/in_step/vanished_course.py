@@ -12,8 +12,8 @@ from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.in_step.vanished_search import Vanished
 from tasks.operations.reports.counts import counted
 from tasks.operations.reports.findings import RUN_WIDE
-from tasks.operations.work.freshness import now
 from tasks.ports import Finding
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -54,7 +54,7 @@ class _Look:
 
     def is_believed(self) -> bool:
         """Whether a tag may go still on the strength of it: whoever lost the lock may have slept for hours."""
-        return now() < self.until
+        return uptime() < self.until
 
 
 class VanishedCourse:
@@ -198,10 +198,10 @@ class VanishedCourse:
             self._log.note(Finding(".", Remark.NOT_DELETED, f"{_not_deleted(left)}, because {_why_not(idle)}"))
 
     def _look(self) -> _Look:
-        began = now()
+        began = uptime()
         found = self._search.find(self._repositories)
         self._seen = found
-        return _Look(found, began + max(_BELIEVED_FOR, _TIMES * (now() - began)))
+        return _Look(found, began + max(_BELIEVED_FOR, _TIMES * (uptime() - began)))
 
     def _forget(self, found: Vanished) -> None:
         """Forget layouts that are gone, and whose tags went before them: no later run need ask for those."""

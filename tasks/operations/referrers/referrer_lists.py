@@ -20,8 +20,9 @@ from tasks.oci.manifest import MOST_VALUES
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import is_referrers_tag, referrers_tag
 from tasks.operations.reports.findings import FATAL
-from tasks.operations.work.freshness import is_fresh, now
+from tasks.operations.work.freshness import is_fresh
 from tasks.ports import RemoteManifest
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +104,7 @@ class ReferrerLists:
             is_begun = self._turns.get(key) is not turn
             due = referrers if is_begun else self._turns.pop(key).referrers
         for attempt in range(ATTEMPTS):
-            as_of, read = now(), self._fallback_list(*key, to_write=not attempt)
+            as_of, read = uptime(), self._fallback_list(*key, to_write=not attempt)
             missing = _missing(read["manifests"], due)
             turn.is_listed = not is_begun and not missing
             if not missing or (attempt and not _missing(read["manifests"], referrers)):

@@ -71,7 +71,7 @@ class TagAction(StrEnum):
 class TagPlan:
     """The action for a tag; `code` and `message` say why it is refused, `is_theirs` that others lose what was there.
 
-    It rests on the digest that the target had, `seen`, at the time `as_of`, as `freshness` has it. `owner` is the
+    It rests on the digest that the target had, `seen`, at the time `as_of`, by `uptime`. `owner` is the
     other layout of the source that brought it.
     """
 

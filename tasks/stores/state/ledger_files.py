@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tasks.stores.state.json_lines import JsonLinesWriter
 from tasks.stores.state.ledger_names import PREFIX, named, next_stamp, stamp_of
-from tasks.stores.state.lock_holder import uptime
 from tasks.stores.state.state_errors import as_state_error
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

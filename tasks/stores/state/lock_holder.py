@@ -8,7 +8,6 @@ import os
 import secrets
 import socket
 import threading
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -149,12 +148,7 @@ class Heartbeat:
             return True
 
 
-def uptime() -> float:
-    """Seconds that pass while the machine sleeps, too."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def watch(stop: Stop, lock: str) -> None:
+def give_time_to_beat(stop: Stop, lock: str) -> None:
     """Give whoever holds a `lock` two heartbeats, in which they date it anew if they live.
 
     Many mounts date a file by the clock of the machine that wrote it, so that an old date alone says little.

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from tasks.oci.errors import LockHeldError
 from tasks.stop import Stop
 from tasks.stores.state.lock_group import PAIR, SHARDS, SeenLock
-from tasks.stores.state.lock_holder import Heartbeat, LockHolder, held_message, keeps_out, uptime, watch
+from tasks.stores.state.lock_holder import Heartbeat, LockHolder, give_time_to_beat, held_message, keeps_out
 from tasks.stores.state.state_errors import state_error
+from tasks.uptime import uptime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +82,7 @@ class RunLock:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if (silent := self._acquire(None)) is not None:
-                watch(self._stop, _WATCHED)
+                give_time_to_beat(self._stop, _WATCHED)
                 self._acquire(silent)
         except OSError as error:
             raise state_error(error.filename or self._path, error) from error
@@ -181,7 +182,7 @@ def seen_locks(folder: Path, own: str, stop: Stop | None = None) -> Iterator[See
 def _watched(folder: Path, silent: dict[Path, _Look], stop: Stop) -> list[SeenLock]:
     """Those of the locks that somebody dates anew while they are watched; the others are removed."""
     if not all(look.has_our_clock for look in silent.values()):
-        watch(stop, _WATCHED)
+        give_time_to_beat(stop, _WATCHED)
     with _guarded(folder):
         return [lock for path, look in silent.items() if (lock := _renewed_or_removed(path, look)) is not None]
 

@@ -121,7 +121,7 @@ def test_one_whose_last_sign_was_answered_late_ends_before_somebody_else_takes_i
         now += answered_after / 2  # there are two questions
         return SimpleNamespace(json=lambda: {"state_type": "RUNNING", "id": "sign"})
 
-    monkeypatch.setattr(shard_life, "now", lambda: now)
+    monkeypatch.setattr(shard_life, "uptime", lambda: now)
     client: Any = SimpleNamespace(request=answered)
     life = shard_life._Life(watcher, client)
     life.beat()

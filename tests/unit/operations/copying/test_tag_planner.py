@@ -120,7 +120,7 @@ def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.
     """Somebody may push a tag while the target still lists, which takes minutes where it wants few requests."""
     now = 100.0
     for module in (tag_planner, freshness):
-        monkeypatch.setattr(module, "now", lambda: now)
+        monkeypatch.setattr(module, "uptime", lambda: now)
 
     class Slow(Noting):
         def list_tags(self, repository: str) -> frozenset[str]:

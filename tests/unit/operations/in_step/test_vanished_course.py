@@ -377,7 +377,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = 1000.0
-        monkeypatch.setattr(vanished_course, "now", lambda: self.time)
+        monkeypatch.setattr(vanished_course, "uptime", lambda: self.time)
 
     def passes(self, seconds: float, *meanwhile: Callable[[], object]) -> Callable[[], None]:
         def pass_by() -> None:
