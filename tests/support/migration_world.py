@@ -27,11 +27,11 @@ from tasks.operations.work.concurrency import CallersPool
 from tasks.ports import Finding
 from tasks.run_options import RunKind, RunOptions
 from tasks.runs import Run
-from tasks.stop import Stop
 from tests.support.cleanup_world import INDEX, MANIFEST, REF_NAME, Artifact, Json, describe
 from tests.support.memory_stores import MemorySource, _Repository
 from tests.support.migration_lives import Death, KilledError, Life, Lines, Meanwhile, Stumble
 from tests.support.migration_registry import Registry, Write, digest_of
+from tests.support.stops import Unhurried
 
 RUNS = "runs"
 
@@ -253,13 +253,6 @@ def done_here(_: object, act: Callable[..., Any], /, *given: object, **named: ob
     except BaseException as error:  # noqa: BLE001 - raised to who asks, as from a pool
         done.set_exception(error)
     return done
-
-
-class Unhurried(Stop):
-    """Pauses take no time."""
-
-    def pause(self, seconds: float) -> None:
-        del seconds
 
 
 def blob_path(path: str, digest: str) -> str:

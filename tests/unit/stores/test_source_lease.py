@@ -1,18 +1,22 @@
 """One cleaner at a time."""
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.oci.errors import InterruptedRunError, LockHeldError, SourceWriteError
 from tasks.stop import Stop
 from tasks.stores import source_lease
-from tasks.stores.source_lease import PATH, SourceLease
+from tasks.stores.source_lease import PATH, SETTLE_SECONDS, SourceLease
 from tasks.stores.state import lock_holder
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder
 from tests.support.memory_files import MemoryFiles
+from tests.support.stops import Unhurried
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Clock:
@@ -57,15 +61,11 @@ def test_the_lease_is_free_when_its_run_ended(files: MemoryFiles) -> None:
 
 def test_of_two_that_take_it_at_once_the_one_whose_is_there_a_moment_later_has_it(files: MemoryFiles) -> None:
     """Where nothing compares and writes in one step, as on a mount."""
-
-    class Meanwhile(Stop):
-        def pause(self, seconds: float) -> None:
-            assert seconds > 0
-            files.put(PATH, elsewhere())
-
     files.is_conditional = False
-    with pytest.raises(LockHeldError), SourceLease(files, "ours", "/mnt/bucket", Meanwhile()):
+    stop = Unhurried(lambda: files.put(PATH, elsewhere()))
+    with pytest.raises(LockHeldError), SourceLease(files, "ours", "/mnt/bucket", stop):
         pytest.fail("both runs are inside")
+    assert stop.paused == [SETTLE_SECONDS]
     found = files.read_file(PATH)
     assert found is not None
     assert b"theirs" in found.raw
@@ -79,18 +79,6 @@ def test_a_run_without_a_sign_of_life_gives_way_after_a_minute(files: MemoryFile
     clock.now += 2
     with lease(files, "ours") as held:
         held.check()
-
-
-class Waiting(Stop):
-    """Waits for nothing, and has happen what would in the time of a heartbeat."""
-
-    def __init__(self, happens: Callable[[], None] = lambda: None) -> None:
-        super().__init__()
-        self._happens = happens
-
-    def pause(self, seconds: float) -> None:
-        if seconds > HEARTBEAT_SECONDS:
-            self._happens()
 
 
 @pytest.mark.parametrize("behind", [2 * EXPIRY_SECONDS, -2 * EXPIRY_SECONDS])
@@ -108,18 +96,25 @@ def test_on_a_mount_a_run_at_work_keeps_others_out_whatever_its_machine_takes_th
     beat()
     with (
         pytest.raises(LockHeldError, match=r"theirs .* is 0 s old"),
-        SourceLease(files, "ours", "/mnt/bucket", Waiting(beat)),
+        SourceLease(files, "ours", "/mnt/bucket", Unhurried(beat)),
     ):
         pytest.fail("both runs are inside")
 
 
 def test_on_a_mount_a_run_without_a_sign_of_life_gives_way(files: MemoryFiles, clock: Clock) -> None:
     files.is_conditional = False
-    for happens in (lambda: None, lambda: files.put(PATH, b"{}")):
+
+    def end() -> None:
+        if watching.paused == [2 * HEARTBEAT_SECONDS]:
+            files.put(PATH, b"{}")
+
+    for happens in (lambda: None, end):
         files.put(PATH, elsewhere())
         clock.now += EXPIRY_SECONDS + 1
-        with SourceLease(files, "ours", "/mnt/bucket", Waiting(happens)) as held:
+        watching = Unhurried(happens)
+        with SourceLease(files, "ours", "/mnt/bucket", watching) as held:
             held.check()
+        assert watching.paused == [2 * HEARTBEAT_SECONDS, SETTLE_SECONDS]
 
 
 def test_a_run_that_is_told_to_end_takes_no_lease_over(files: MemoryFiles, clock: Clock) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from flows.scale import shard_life
 from flows.scale.shard_life import ShardWatcher
 from infra.real_parts import wait_until
 from tasks.operations.running.shard_watch import FENCE_SECONDS, SILENCE_SECONDS
+from tests.support.sleeping import sleep_of_machine
 
 REFUSED = httpx.ConnectError("refused")
 
@@ -134,14 +134,11 @@ def test_one_whose_last_sign_was_answered_late_ends_before_somebody_else_takes_i
 
 
 def test_one_whose_machine_slept_ends_when_it_wakes(watcher: ShardWatcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept, clock = 0.0, time.clock_gettime
-    monkeypatch.setattr(
-        time, "clock_gettime", lambda which: clock(which) + (slept if which == time.CLOCK_BOOTTIME else 0.0)
-    )
+    slept = sleep_of_machine(monkeypatch)
     life = shard_life._Life(watcher, SimpleNamespace())  # type: ignore[arg-type]
     life.see()
     assert not watcher.stop.requested
-    slept = 8 * 3600.0
+    slept.seconds = 8 * 3600.0
     life.see()
     assert watcher.stop.requested
 

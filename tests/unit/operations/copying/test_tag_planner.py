@@ -1,7 +1,6 @@
 """What becomes of each tag follows from what the target has, and of what can't be there nothing is asked."""
 
 import json
-import time
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -26,6 +25,7 @@ from tasks.ports import IndexFile, RemoteManifest
 from tasks.registry_ports import MADE_BY_A_PUSH, RepositoryState
 from tests.support.engine import MemoryLines
 from tests.support.memory_stores import MemorySource, MemoryTarget
+from tests.support.sleeping import sleep_of_machine
 
 OLD, NEW = (b'{"schemaVersion":2,"manifests":[]}' + space for space in (b"", b" "))
 UNIT = Unit(Descriptor(IMAGE_INDEX, Digest.of(NEW), len(NEW)), ("v1",))
@@ -137,16 +137,13 @@ def test_what_a_list_of_tags_says_is_as_old_as_the_question(monkeypatch: pytest.
 
 
 def test_what_was_asked_before_the_machine_slept_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept, clock = 0.0, time.clock_gettime
-    monkeypatch.setattr(
-        time, "clock_gettime", lambda which: clock(which) + (slept if which == time.CLOCK_BOOTTIME else 0.0)
-    )
+    slept = sleep_of_machine(monkeypatch)
     target = Noting()
     made = planner(target)
     plan = made.plans(UNIT)["v1"]
     target.push_manifest("app", "v1", RemoteManifest(OLD, IMAGE_INDEX))
     assert made.renewed(UNIT, "v1", plan) == plan
-    slept = 8 * 3600.0
+    slept.seconds = 8 * 3600.0
     assert made.renewed(UNIT, "v1", plan).code == Refused.CONFLICT
 
 

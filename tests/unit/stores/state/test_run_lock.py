@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tasks.stores.state.lock_group import PAIR
 from tasks.stores.state.lock_holder import EXPIRY_SECONDS, HEARTBEAT_SECONDS, LockHolder, held_message
 from tasks.stores.state.run_lock import RunLock, seen_locks
 from tasks.stores.state.state_directory import StateDirectory
+from tests.support.stops import Unhurried
 
 
 def holder(run: str = "run") -> LockHolder:
@@ -93,19 +94,6 @@ def test_a_lock_that_comes_to_be_while_one_is_taken_is_another_run(
         pass
 
 
-class Beating(Stop):
-    """Has the heart of a holder beat while somebody watches its lock."""
-
-    def __init__(self, beat: Callable[[], object]) -> None:
-        super().__init__()
-        self._beat = beat
-        self.watched: list[float] = []
-
-    def pause(self, seconds: float) -> None:
-        self.watched.append(seconds)
-        self._beat()
-
-
 @pytest.fixture
 def elsewhere() -> LockHolder:
     """A holder on another machine, of which nobody here can tell whether it lives."""
@@ -125,10 +113,10 @@ def test_a_run_at_work_keeps_others_out_whatever_its_machine_takes_the_time_for(
     tmp_path: Path, theirs: Path, elsewhere: LockHolder
 ) -> None:
     """Many mounts date a file by the clock of the machine that wrote it."""
-    watching = Beating(lambda: age(theirs, -HEARTBEAT_SECONDS))
+    watching = Unhurried(lambda: age(theirs, -HEARTBEAT_SECONDS))
     with pytest.raises(LockHeldError, match="run theirs on elsewhere"), RunLock(tmp_path, holder(), stop=watching):
         pytest.fail("it is inside")
-    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert watching.paused == [2 * HEARTBEAT_SECONDS]
     assert elsewhere.wrote(theirs.read_bytes())
 
 
@@ -136,14 +124,14 @@ def test_a_run_at_work_keeps_others_out_whatever_its_machine_takes_the_time_for(
 def test_a_lock_that_stays_as_it_is_or_goes_while_it_is_watched_is_taken(
     tmp_path: Path, theirs: Path, *, ends: bool
 ) -> None:
-    watching = Beating(theirs.unlink if ends else lambda: None)
+    watching = Unhurried(theirs.unlink if ends else lambda: None)
     with RunLock(tmp_path, ours := holder(), stop=watching):
         assert ours.wrote(theirs.read_bytes())
-    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert watching.paused == [2 * HEARTBEAT_SECONDS]
 
 
 def test_who_takes_a_lock_over_while_it_is_watched_has_it(tmp_path: Path, theirs: Path) -> None:
-    watching = Beating(lambda: theirs.write_bytes(holder("quicker").content()))
+    watching = Unhurried(lambda: theirs.write_bytes(holder("quicker").content()))
     with pytest.raises(LockHeldError, match="run quicker on"), RunLock(tmp_path, holder(), stop=watching):
         pytest.fail("it is inside")
 
@@ -154,7 +142,7 @@ def test_while_a_lock_is_watched_others_may_look_at_it(tmp_path: Path, theirs: P
         with pytest.raises(LockHeldError), RunLock(tmp_path, holder()):
             pytest.fail("it is inside")
 
-    with pytest.raises(LockHeldError), RunLock(tmp_path, holder(), stop=Beating(look)):
+    with pytest.raises(LockHeldError), RunLock(tmp_path, holder(), stop=Unhurried(look)):
         pytest.fail("it is inside")
 
 
@@ -171,7 +159,7 @@ def test_no_lock_of_this_machine_is_watched(tmp_path: Path, change: dict[str, in
     """Neither of a process that is gone, nor of one that was stopped: it has no other clock."""
     (tmp_path / PAIR).write_bytes(replace(holder(), **change).content())
     age(tmp_path / PAIR, EXPIRY_SECONDS + 10)
-    watching = Beating(lambda: pytest.fail("it is watched"))
+    watching = Unhurried(lambda: pytest.fail("it is watched"))
     with RunLock(tmp_path, holder(), stop=watching):
         pass
 
@@ -213,11 +201,11 @@ def shard(tmp_path: Path, elsewhere: LockHolder) -> Path:
 def test_a_shard_at_work_keeps_others_out_whatever_its_machine_takes_the_time_for(
     tmp_path: Path, shard: Path, elsewhere: LockHolder
 ) -> None:
-    state = StateDirectory(tmp_path.parent, "source", "target", watching := Beating(lambda: age(shard, -10)))
+    state = StateDirectory(tmp_path.parent, "source", "target", watching := Unhurried(lambda: age(shard, -10)))
     state.folder = tmp_path
     with pytest.raises(LockHeldError, match="run theirs on elsewhere"), state.lock("r2"):
         pytest.fail("it is inside")
-    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert watching.paused == [2 * HEARTBEAT_SECONDS]
     assert elsewhere.wrote(shard.read_bytes())
     assert not (tmp_path / PAIR).exists()
 
@@ -229,13 +217,13 @@ def test_locks_of_shards_that_ended_are_watched_together_and_gone_afterwards(
     """Else each later run would watch them anew."""
     (other := tmp_path / "shard-r1-2").write_bytes(shard.read_bytes())
     age(other, EXPIRY_SECONDS + 15)
-    state = StateDirectory(tmp_path.parent, "source", "target", watching := Beating(shard.unlink if ends else bool))
+    state = StateDirectory(tmp_path.parent, "source", "target", watching := Unhurried(shard.unlink if ends else bool))
     state.folder = tmp_path
     with state.lock("r2"):
         assert (shard.exists(), other.exists()) == (False, False)
     with state.lock("r3"):
         pass
-    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert watching.paused == [2 * HEARTBEAT_SECONDS]
 
 
 def test_a_lock_of_a_shard_that_ended_stays_where_it_is_anothers_to_remove_and_keeps_nobody_out(
@@ -251,12 +239,12 @@ def test_a_lock_of_a_shard_that_ended_stays_where_it_is_anothers_to_remove_and_k
 
     (other := tmp_path / "shard-r1-2").write_bytes(shard.read_bytes())
     age(other, EXPIRY_SECONDS + 15)
-    state = StateDirectory(tmp_path.parent, "source", "target", watching := Beating(lambda: None))
+    state = StateDirectory(tmp_path.parent, "source", "target", watching := Unhurried())
     state.folder = tmp_path
     monkeypatch.setattr(Path, "unlink", no_right)
     with state.lock("r2"):
         assert (shard.exists(), other.exists()) == (True, False)
-    assert watching.watched == [2 * HEARTBEAT_SECONDS]
+    assert watching.paused == [2 * HEARTBEAT_SECONDS]
     assert [record.getMessage() for record in caplog.records] == [
         f"the lock {shard} of a shard that ended stays, to be removed by whoever may: Operation not permitted"
     ]
@@ -265,14 +253,14 @@ def test_a_lock_of_a_shard_that_ended_stays_where_it_is_anothers_to_remove_and_k
 def test_no_lock_of_a_shard_of_this_machine_is_watched(tmp_path: Path) -> None:
     (tmp_path / SHARD).write_bytes(replace(holder(), pid=2**70).content())
     (tmp_path / PAIR).touch()
-    assert list(seen_locks(tmp_path, PAIR, Beating(lambda: pytest.fail("it is watched")))) == []
+    assert list(seen_locks(tmp_path, PAIR, Unhurried(lambda: pytest.fail("it is watched")))) == []
     assert not (tmp_path / SHARD).exists()
 
 
 def test_a_shard_neither_watches_nor_removes_the_locks_of_others(tmp_path: Path, shard: Path) -> None:
     """Its run has done so, and the others of that run may begin at the same time."""
     (tmp_path / "shard-r2-1").touch()
-    assert list(seen_locks(tmp_path, "shard-r2-1", Beating(lambda: pytest.fail("it is watched")))) == []
+    assert list(seen_locks(tmp_path, "shard-r2-1", Unhurried(lambda: pytest.fail("it is watched")))) == []
     assert shard.exists()
 
 

@@ -20,24 +20,18 @@ from infra.real_parts import wait_until
 from tasks.oci.digest import Digest
 from tasks.oci.errors import ConfigurationError, LockHeldError, StateError
 from tasks.ports import Shard
-from tasks.stop import Stop
 from tasks.stores.state import lock_holder, run_lock, run_state, state_directory
 from tasks.stores.state.state_directory import StateDirectory, default_state_root
 from tests.support.lock_race import how_many_get_in
+from tests.support.sleeping import sleep_of_machine
+from tests.support.stops import Unhurried
 
 DIGEST = "sha256:" + "ab" * 32
 
 
-class Watching(Stop):
-    """Watches a lock for no time."""
-
-    def pause(self, seconds):
-        pass
-
-
 @pytest.fixture
 def state(tmp_path):
-    return StateDirectory(tmp_path, "/mnt/bucket", "registry.example:5000/team", Watching())
+    return StateDirectory(tmp_path, "/mnt/bucket", "registry.example:5000/team", Unhurried())
 
 
 def age_lock(state, seconds):
@@ -418,14 +412,7 @@ def note(state, run, tag, content):
 
 @pytest.fixture
 def slept(monkeypatch):
-    """For how long the machine slept, in seconds."""
-    clock, slept = time.clock_gettime, SimpleNamespace(seconds=0.0)
-
-    def clock_gettime(which):
-        return clock(which) + (slept.seconds if which == time.CLOCK_BOOTTIME else 0.0)
-
-    monkeypatch.setattr(time, "clock_gettime", clock_gettime)
-    return slept
+    return sleep_of_machine(monkeypatch)
 
 
 @pytest.mark.parametrize(("seconds", "files"), [(20.0, 3), (31.0, 4)])

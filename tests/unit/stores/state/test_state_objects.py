@@ -24,6 +24,7 @@ from tasks.stores.state.state_objects import StateObjects
 from tests.support.buckets import moto_bucket
 from tests.support.scripted_registry import Reply, ScriptedRegistry
 from tests.support.scripted_s3 import content, etag, page, refusal
+from tests.support.stops import Unhurried
 
 AWAY = sdk.EndpointConnectionError(endpoint_url="http://s3.example")
 AWAY_FOR_A_MOMENT = sdk.ConnectionClosedError(endpoint_url="http://s3.example")
@@ -247,11 +248,10 @@ def test_a_store_that_asks_for_less_is_waited_for_when_a_lock_is_taken_and_not_b
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run that is told so at its start would else end, and one that waits in a beat would lose its lock."""
-    monkeypatch.setattr(Stop, "pause", lambda *_: None)
     with moto_bucket("bucket", monkeypatch) as client:
         busy = Busy(client, refuses=4)
         monkeypatch.setattr(state_bucket, "make_client", lambda *_: busy)
-        state = StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Stop())
+        state = StateBucket(BucketAddress("bucket", ""), BucketAccess(), "source", "target", Unhurried())
         with state.lock("run") as lock:
             busy.refuses = 4
             with pytest.raises(StateError, match="slow down"):
