@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from infra.real_parts import Registry
+from tasks.oci.reference import IMAGE_NAME
 from tasks.operations.reports.advice import ADVICE
 from tests.support.command import Layoutlift
-from tests.support.layouts import Descriptor, LayoutBuilder, hauled
+from tests.support.layouts import REF_NAME, Descriptor, LayoutBuilder, hauled
 from tests.support.real_parts import Cli
 from tests.support.registry_view import RepositoryView
 
 IMAGE = "rancher/foo:v1"
-IMAGE_NAME = "io.containerd.image.name"
 
 
 def advised(code: str, command: str, **names: object) -> list[str]:
@@ -124,5 +124,4 @@ def test_an_index_json_that_is_itself_the_index_of_an_image_is_named_by_the_dige
 
 def entries_with(layout: LayoutBuilder, ref_name: str) -> list[Descriptor]:
     entries = json.loads((layout.path / "index.json").read_text())["manifests"]
-    noted = "org.opencontainers.image.ref.name"
-    return [each for each in entries if each.get("annotations", {}).get(noted) == ref_name]
+    return [each for each in entries if each.get("annotations", {}).get(REF_NAME) == ref_name]

@@ -162,6 +162,12 @@ class World:
             return False
         return True
 
+    def look(self, push: Push) -> Push:
+        """Have a writer send its blobs and see the index as it is; it has not written that yet."""
+        while push.seen is None:
+            self.advance(push)
+        return push
+
     def finish(self, push: Push) -> None:
         while self.advance(push):
             pass
@@ -175,6 +181,11 @@ class World:
     @property
     def entries(self) -> list[Json]:
         return entries_of(self.index)
+
+    @property
+    def tags(self) -> set[str | None]:
+        """Those of the entries; None where one has none."""
+        return set(map(tag_of, self.entries))
 
     # cleaners
 

@@ -18,10 +18,6 @@ def world() -> World:
     return world_of_two()
 
 
-def tags(world: World) -> set[str]:
-    return {tag for entry in world.entries if (tag := tag_of(entry)) is not None}
-
-
 def applied(
     world: World, monkeypatch: pytest.MonkeyPatch, writer: Callable[[], object], *, carried_out: bool
 ) -> RepositoryOutcome:
@@ -40,25 +36,18 @@ def applied(
     return apply_repository(world.tools(), plan)
 
 
-def early(world: World, push: Push) -> Push:
-    """A writer that has seen the index as it was."""
-    while push.seen is None:
-        world.advance(push)
-    return push
-
-
 @pytest.mark.parametrize("carried_out", [True, False])
-@pytest.mark.parametrize("begin", [lambda _, push: push, early], ids=["sees what is there", "has seen what was"])
+@pytest.mark.parametrize("begin", [lambda _, push: push, World.look], ids=["sees what is there", "has seen what was"])
 def test_an_edit_counts_as_made_where_it_was_made_and_can_be_undone(
     world: World, monkeypatch: pytest.MonkeyPatch, carried_out: bool, begin: Callable[[World, Push], Push]
 ) -> None:
     writer = begin(world, Push(image([3]), "v3", world.now))
     outcome = applied(world, monkeypatch, partial(world.finish, writer), carried_out=carried_out)
     assert ([entry.tag for entry in outcome.removed], outcome.skipped, outcome.problems) == (["v1"], [], [])
-    assert tags(world) == {"v2", "v3"}
+    assert world.tags == {"v2", "v3"}
     [undone] = undo_run(world.tools(), "run-0")
     assert undone.problems == []
-    assert tags(world) == {"v1", "v2", "v3"}
+    assert world.tags == {"v1", "v2", "v3"}
 
 
 def test_what_a_writer_took_is_not_ours_to_put_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,4 +63,4 @@ def test_what_a_writer_took_is_not_ours_to_put_back(world: World, monkeypatch: p
     assert [entry.tag for entry in outcome.skipped] == ["v1"]
     [undone] = undo_run(world.tools(), "run-0")
     assert undone.problems == []
-    assert tags(world) == {"v2", "v3"}
+    assert world.tags == {"v2", "v3"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tasks.operations.cleanup.applying.repository_applying import apply_repository
-from tests.support.cleanup_world import Artifact, Push, World, image, image_index, tag_of, world_of_two
+from tests.support.cleanup_world import Artifact, Push, World, image, image_index, world_of_two
 
 CHILD, OTHER = image([7]), image([8])
 
@@ -17,14 +17,7 @@ def world() -> World:
 
 def begun(world: World, artifact: Artifact) -> Push:
     """A push that has sent its blobs, and has not written the index."""
-    push = Push(artifact, "new", world.now)
-    while push.seen is None:
-        world.advance(push)
-    return push
-
-
-def tags(world: World) -> set[str | None]:
-    return {tag_of(entry) for entry in world.entries}
+    return world.look(Push(artifact, "new", world.now))
 
 
 @pytest.mark.parametrize("artifact", [CHILD, image_index([CHILD, OTHER])], ids=["an image", "an index"])
@@ -49,7 +42,7 @@ def test_nor_do_parts_of_what_a_push_names(world: World) -> None:
     world.finish(push)
     outcome = apply_repository(world.tools(), plan)
     assert (outcome.added, outcome.skipped) == ([], list(plan.additions))
-    assert tags(world) == {"v1", "v2", "new"}
+    assert world.tags == {"v1", "v2", "new"}
 
 
 def test_what_nothing_names_by_then_gets_its_name_beside_it(world: World) -> None:
@@ -61,7 +54,7 @@ def test_what_nothing_names_by_then_gets_its_name_beside_it(world: World) -> Non
     outcome = apply_repository(world.tools(), plan)
     (added,) = outcome.added
     assert (added.descriptor.digest, len(outcome.skipped)) == (OTHER.entry["digest"], 1)
-    assert tags(world) == {"v1", "v2", "new", added.tag}
+    assert world.tags == {"v1", "v2", "new", added.tag}
 
 
 def test_a_tag_that_an_earlier_index_had_comes_back_whatever_else_names_its_image(world: World) -> None:
@@ -72,7 +65,7 @@ def test_a_tag_that_an_earlier_index_had_comes_back_whatever_else_names_its_imag
     plan = replace(plan, additions=(replace(made_up, tag="v7", is_demanded=True),))
     world.finish(push)
     assert [entry.tag for entry in apply_repository(world.tools(), plan).added] == ["v7"]
-    assert tags(world) == {"v1", "v2", "new", "v7"}
+    assert world.tags == {"v1", "v2", "new", "v7"}
 
 
 def test_what_an_earlier_attempt_has_put_in_is_not_said_to_be_skipped(world: World) -> None:
