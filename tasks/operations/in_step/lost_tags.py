@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, LayoutliftError
-from tasks.operations.in_step.source_parts import SourceParts
 from tasks.operations.in_step.unlisted import ASKED_AT_ONCE
 from tasks.operations.work.concurrency import map_ahead
 from tasks.ports import Finding
@@ -21,6 +20,7 @@ from tasks.ports import Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from tasks.operations.in_step.source_parts import SourceParts
     from tasks.operations.in_step.vanished import VanishedTag
     from tasks.ports import LayoutReader
     from tasks.stop import Stop
@@ -55,11 +55,15 @@ class _Looked:
 class LostTags:
     """Looks for the manifests of tags that no index names any more.
 
-    `marked` tells which digests cleanups have marked in a layout, given its path.
+    `marked` tells which digests cleanups have marked in a layout, given its path; `parts` knows what earlier looks
+    at the source have read.
     """
 
-    def __init__(self, source: LayoutReader, marked: Callable[[str], Collection[str]], stop: Stop) -> None:
+    def __init__(
+        self, source: LayoutReader, parts: SourceParts, marked: Callable[[str], Collection[str]], stop: Stop
+    ) -> None:
         self._source = source
+        self._parts = parts
         self._marked = marked
         self._stop = stop
 
@@ -96,7 +100,7 @@ class LostTags:
 
     def _look_for_names(self, path: str, digests: set[Digest], looked: _Looked) -> None:
         """Note those of the manifests that neither an index names nor a cleanup has marked."""
-        parts = SourceParts(self._source, {path: (path,)}, self._stop)
+        parts = self._parts.afresh({path: (path,)})
         try:
             left = digests.difference(map(Digest, self._marked(path)))
             unnamed = {(path, digest) for digest in left if not parts.has(path, digest)}

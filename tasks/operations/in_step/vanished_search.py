@@ -67,8 +67,8 @@ class VanishedSearch:
         self._selection = selection
         self._place_of = place_of
         self._stop = stop
-        self._lost = LostTags(source, marked, stop)
         self._parts = SourceParts(source, {}, stop)
+        self._lost = LostTags(source, self._parts, marked, stop)
 
     def find(self, repositories: Mapping[str, str]) -> Vanished:
         """What vanished; nothing where the source shows no layout at all.

@@ -8,6 +8,7 @@ import pytest
 from tasks.oci.digest import Digest
 from tasks.oci.errors import InterruptedRunError, SourceReadError
 from tasks.operations.in_step.lost_tags import LostTags
+from tasks.operations.in_step.source_parts import SourceParts
 from tasks.operations.in_step.vanished import VanishedTag
 from tasks.ports import BlobStat, IndexFile
 from tasks.stop import Stop
@@ -54,7 +55,8 @@ class World:
             ask("marks")
             return self.marked
 
-        looked = LostTags(Source(files), marked, self.stop).among(
+        source = Source(files)
+        looked = LostTags(source, SourceParts(source, {}, self.stop), marked, self.stop).among(
             [VanishedTag("app", "app", tag, image["digest"]) for tag, image in tags.items()]
         )
         self.unread = looked.unread
@@ -154,7 +156,8 @@ def test_tags_of_many_layouts_are_asked_for_beside_each_other() -> None:
             return None
 
     tags = [VanishedTag(f"app{number}", "app", "v1", Digest.of(b"gone")) for number in range(32)]
-    assert LostTags(Waiting({}), lambda _: (), Stop()).among(tags).doubts == ()
+    source, stop = Waiting({}), Stop()
+    assert LostTags(source, SourceParts(source, {}, stop), lambda _: (), stop).among(tags).doubts == ()
 
 
 def test_a_layout_of_which_several_can_not_be_told_is_one_doubt(world: World) -> None:

@@ -678,9 +678,14 @@ def test_a_part_of_an_index_stays_when_its_own_tag_goes(world: World, needing: s
     assert world.target.list_tags("app") == frozenset()
 
 
-def test_indexes_that_take_long_to_be_read_are_not_read_again_for_each_look(world: World, clock: Clock) -> None:
-    """Each look is too old once they are read."""
+@pytest.mark.parametrize("has_lost", [False, True])
+def test_indexes_that_take_long_to_be_read_are_not_read_again_for_each_look(
+    world: World, clock: Clock, *, has_lost: bool
+) -> None:
+    """Each look is too old once they are read; also where a tag was lost, of which each look has to know."""
     world.target = ForgettingTarget()
+    if has_lost:
+        lost(world, "lost")
     layout = LayoutBuilder(world.root / "app")
     layout.index([layout.image(layers=[b"part"], listed=False)], "stays")
     layout.write()
@@ -696,7 +701,7 @@ def test_indexes_that_take_long_to_be_read_are_not_read_again_for_each_look(worl
             return super().blob(path, descriptor)
 
     world.source = Slow(world.root)
-    assert world.deleted() == [("app", "tag_deleted")] * 3
+    assert world.deleted() == [("app", "tag_deleted")] * 3 + [("app", "lost_at_source")] * has_lost
     assert reads == ["app"]
 
 
