@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tasks.file_ports import SourceWithFiles
 from tasks.operations.in_step.equality import Equality
 from tasks.operations.in_step.vanished_course import VanishedCourse
 from tasks.operations.in_step.vanished_search import VanishedSearch
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from tasks.ledger.ledger import Ledger
+    from tasks.oci.digest import Digest
     from tasks.operations.choosing.fitting_patterns import FittingPatterns
     from tasks.operations.reports.run_log import RunLog
     from tasks.operations.running.source_survey import RunJob
@@ -38,12 +41,10 @@ class RunEnds:
         options: RunOptions,
         stop: Stop,
         wait: Callable[[], bool] = lambda: False,
-        marked: Callable[[str], Collection[str]] = lambda _: (),
     ) -> None:
         """Prepare; a shard does nothing of it, but leaves it to the run that it is a part of.
 
-        To `wait` is to do so until the run may go on, and to say whether that took time. `marked` tells which
-        digests cleanups have marked in a layout of the source, given its path.
+        To `wait` is to do so until the run may go on, and to say whether that took time.
         """
         limits = options.deletion if options.shard is None else None
         self._kind = kind
@@ -62,7 +63,7 @@ class RunEnds:
                 job.selection,
                 lambda path: job.names([path]).repositories.get(path),
                 stop,
-                marked=marked,
+                marked=partial(_marked_in, source),
             )
             self._vanished = VanishedCourse(search, target, ledger, log=log, limits=limits, wait=wait)
 
@@ -114,3 +115,14 @@ class RunEnds:
         if not self._compares:
             return {}
         return {"equal_at": self.equality.at, "not_equal_because": self.equality.reason}
+
+
+def _marked_in(source: Source, path: str) -> Collection[Digest]:
+    """The blobs of a layout that cleanups have marked, as nothing names them.
+
+    Raises:
+        SourceError: the marks can't be read.
+    """
+    from tasks.operations.cleanup.records.marks import read_marks  # noqa: PLC0415 - only where a tag may be lost
+
+    return read_marks(source.open_files(), path) if isinstance(source, SourceWithFiles) else ()

@@ -23,7 +23,6 @@ from tasks.endpoints import (
     real_path,
     source_identity,
 )
-from tasks.file_ports import SourceWithFiles
 from tasks.ledger.ledger_memory import LedgerPart
 from tasks.oci.errors import ConfigurationError, InterruptedRunError, LockHeldError
 from tasks.operations.choosing.selection import Renames
@@ -41,11 +40,9 @@ from tasks.stores.state.run_spool import RunSpool, check_report_place
 from tasks.stores.state.state_directory import made_state_root
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from contextlib import AbstractContextManager, ExitStack
 
     from tasks.ledger.ledger import Ledger
-    from tasks.oci.digest import Digest
     from tasks.operations.choosing.exact_list import ExactList
     from tasks.operations.reports.results import TagResult
     from tasks.operations.reports.run_log import RunLog
@@ -62,17 +59,6 @@ def source_of(options: RunOptions, stop: Stop) -> Source:
     """The source; see `open_source`. A shard looks at the layouts that it is told of, and at no others."""
     layouts = options.shard.layouts if options.shard is not None else ()
     return open_source(options.source, stop, options.bucket_access, by_name=options.split_by_name, layouts=layouts)
-
-
-def marked_in(source: Source, path: str) -> Collection[Digest]:
-    """The blobs of a layout that cleanups have marked, as nothing names them.
-
-    Raises:
-        SourceError: the marks can't be read.
-    """
-    from tasks.operations.cleanup.records.marks import read_marks  # noqa: PLC0415 - only where a tag may be lost
-
-    return read_marks(source.open_files(), path) if isinstance(source, SourceWithFiles) else ()
 
 
 class LostLock:

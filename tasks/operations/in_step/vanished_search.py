@@ -59,7 +59,7 @@ class VanishedSearch:
         place_of: Callable[[str], str | None],
         stop: Stop,
         *,
-        marked: Callable[[str], Collection[str]] = lambda _: (),
+        marked: Callable[[str], Collection[str]],
     ) -> None:
         """`marked` tells which digests cleanups have marked in a layout of the source, given its path."""
         self._source = source

@@ -83,7 +83,8 @@ class World:
         return VanishedCourse(self.search(), self.target, self.ledger, log=self.log, limits=limits, wait=self.wait)
 
     def search(self) -> VanishedSearch:
-        return VanishedSearch(self.source, Ledger(self.lines), Selection.parse(), self.place_of, self.stop)
+        ledger = Ledger(self.lines)
+        return VanishedSearch(self.source, ledger, Selection.parse(), self.place_of, self.stop, marked=lambda _: ())
 
     def deleted(
         self, *, complete: bool = True, meanwhile: Callable[[], object] = lambda: None

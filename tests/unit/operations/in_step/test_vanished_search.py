@@ -74,7 +74,7 @@ class World:
                     raise SourceError("access is denied")
                 return super().read_index(path)
 
-        return VanishedSearch(Source(self.files), self.ledger, chosen, self.named.get, self.stop)
+        return VanishedSearch(Source(self.files), self.ledger, chosen, self.named.get, self.stop, marked=lambda _: ())
 
     def found(self, *include: str) -> Vanished:
         chosen = Selection.parse(include)
