@@ -41,10 +41,12 @@ class RunEnds:
         options: RunOptions,
         stop: Stop,
         wait: Callable[[], bool] = lambda: False,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         """Prepare; a shard does nothing of it, but leaves it to the run that it is a part of.
 
-        To `wait` is to do so until the run may go on, and to say whether that took time.
+        To `wait` is to do so until the run may go on, and to say whether that took time; `is_held` says whether it
+        would.
         """
         limits = options.deletion if options.shard is None else None
         self._kind = kind
@@ -65,7 +67,9 @@ class RunEnds:
                 stop,
                 marked=partial(_marked_in, source),
             )
-            self._vanished = VanishedCourse(search, target, ledger, log=log, limits=limits, wait=wait)
+            self._vanished = VanishedCourse(
+                search, target, ledger, log=log, limits=limits, wait=wait, is_held=is_held
+            )
 
     @property
     def deletes(self) -> bool:

@@ -284,7 +284,7 @@ def open_run(kind: RunKind, options: RunOptions, stop: Stop) -> Iterator[Run]:
             options,
             tree,
             controls=controls,
-            ends=ends(stop=stop, wait=partial(controls.hold.wait, stop)),
+            ends=ends(stop=stop, wait=partial(controls.hold.wait, stop), is_held=controls.hold.is_on),
             log=log,
             ledger=ledger,
             spool=spool,

@@ -69,10 +69,11 @@ class VanishedCourse:
         log: RunLog,
         limits: DeletionLimits,
         wait: Callable[[], bool],
+        is_held: Callable[[], bool],
     ) -> None:
-        """Before each tag but the first, and each that was lost, `wait` until the run may go on.
+        """Before each tag but the first, `wait` until the run may go on; it says whether that took time.
 
-        It says whether that took time.
+        For tags that were lost nothing waits while the run `is_held`.
         """
         self._search = search
         self._target = target
@@ -80,6 +81,7 @@ class VanishedCourse:
         self._log = log
         self._limits = limits
         self._wait = wait
+        self._is_held = is_held
         self._repositories: Mapping[str, str] = {}
         self._found = Vanished()
         self._seen = self._found
@@ -142,7 +144,7 @@ class VanishedCourse:
         """Delete what was planned and is still not at the source, if everything else went well.
 
         Last of all it is said what the source has lost: that keeps nothing else from being deleted. Of that the
-        target is asked whether it has it still.
+        target is asked whether it has it still, unless the run is held: the next one may ask as well.
 
         The source is looked at again after each time that the run was held, and when the last look is old: others
         may have brought a tag back.
@@ -153,7 +155,7 @@ class VanishedCourse:
         self._settle(complete=complete)
         may_ask = complete
         for each in sorted(filter(self._is_noted, self._seen.lost)):
-            may_ask = may_ask and self._may_go_on()
+            may_ask = may_ask and self._may_ask()
             finding = forget_if_not_ours(self._target, self._ledger, each) if may_ask else None
             self._log.note(finding or self._lost(each))
             may_ask = may_ask and (finding is None or finding.code not in RUN_WIDE)
@@ -163,9 +165,8 @@ class VanishedCourse:
         note = self._ledger.entry(lost.repository, lost.tag)
         return note is not None and note.digest == lost.digest
 
-    def _may_go_on(self) -> bool:
-        self._wait()
-        return self._log.reason_to_skip() is None
+    def _may_ask(self) -> bool:
+        return self._log.reason_to_skip() is None and not self._is_held()
 
     def _lost(self, tag: VanishedTag) -> Finding:
         why = _UNREAD if tag.path in self._seen.unread else _LOST

@@ -49,6 +49,10 @@ class Hold:
         """Why the run holds, None while it works."""
         return self._reason
 
+    def is_on(self) -> bool:
+        """Whether there is one now, for whoever would rather not wait."""
+        return self._reason is not None
+
     def change(self, reason: str | None) -> None:
         """Hold for this reason, or with None go on."""
         if reason != self._reason:
