@@ -139,7 +139,7 @@ class VanishedRemoval:
                 return self._remove(vanished) if self._is_believed() else None
             if at_risk is not None and (finding := self._keep(vanished, at_risk)) is not None:
                 return finding
-        return outcome(place, vanished, theirs)
+        return _outcome(place, vanished, theirs)
 
     def _at_risk(self, vanished: VanishedTag, present: Digest) -> RemoteManifest | None:
         """What may go with the tag; a stand-in that an earlier run left there is of no use to anybody.
@@ -236,7 +236,7 @@ class VanishedRemoval:
         self._ledger.note_tag(vanished.repository, vanished.tag, digest, None, 0, layout=vanished.path)
 
 
-def outcome(place: str, vanished: VanishedTag, theirs: Digest | None) -> Finding:
+def _outcome(place: str, vanished: VanishedTag, theirs: Digest | None) -> Finding:
     """What became of a tag of which the target has nothing of ours by now, and `theirs` of others."""
     if theirs is not None:
         message = f"{place} vanished at the source; the target has {theirs} by now, of others, and keeps it"

@@ -13,6 +13,10 @@ _NOT_WHERE_NAMES_ARE_SHARED = (
     "Where entries of index.json share a name, oras would leave it to one of them: copy it from there instead "
     "(oras cp --from-oci-layout LAYOUT@DIGEST TARGET/REPOSITORY:TAG)."
 )
+_WHERE_LOST = (
+    "But where the message says that the tag was lost at the source, have layoutlift recover --apply name its image "
+    "again there, unless it was taken away on purpose."
+)
 
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
@@ -167,8 +171,9 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "tag_overwritten": "Nothing to do, if that was meant; else tag what was kept again, or the digest, as long "
         "as the registry has that.",
         "to_delete": "Nothing to do: the migration deletes it with --delete-vanished.",
-        "tag_deleted": "Nothing to do: the target followed the source.",
-        "tag_kept": "Nothing to do: others have moved the tag since it was migrated, so it is theirs.",
+        "tag_deleted": f"Nothing to do: the target followed the source. {_WHERE_LOST}",
+        "tag_kept": "Nothing to do: others have moved the tag since it was migrated, so it is theirs. "
+        f"{_WHERE_LOST}",
         "not_deleted": "Run again when the problems above are mended.",
         "too_many_vanished": "See whether so much was deleted on purpose; raise the limit for one run if it was, or "
         "do what the message says.",

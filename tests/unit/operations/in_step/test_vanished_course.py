@@ -489,16 +489,26 @@ def test_a_tag_that_the_source_lost_stays_and_keeps_no_other_from_going(world: W
 
 def test_a_lost_tag_that_the_target_has_no_more_is_said_once(world: World) -> None:
     """As where the source can't be written, and somebody deleted it at the target for that."""
-    lost_beside(world)
+    digest = lost_beside(world)
     world.target.delete_manifest("app", "v1")
     assert world.deleted() == [("app", "tag_deleted")] * 2
+    assert_last_word(world, digest)
     assert world.deleted() == []
 
 
+def assert_last_word(world: World, digest: str) -> None:
+    """No later run tells of it, and what is left of it at the source may be the last copy."""
+    message = world.log.findings[-1].message
+    assert message.startswith("memory/app:v1 was lost at the source")
+    assert f"{digest} is still at the source" in message
+    assert "was deleted" not in message
+
+
 def test_so_is_one_that_others_have_moved(world: World) -> None:
-    lost_beside(world)
+    digest = lost_beside(world)
     world.target.push_manifest("app", "v1", MANIFEST)
     assert world.deleted() == [("app", "tag_deleted"), ("app", "tag_kept")]
+    assert_last_word(world, digest)
     assert world.deleted() == []
     assert world.target.list_tags("app") == {"v1"}
 
