@@ -11,7 +11,7 @@ from tasks.operations.cleanup.layout.index_edit import read_entry
 from tasks.operations.cleanup.planning.gone_layouts import is_gone
 from tasks.operations.cleanup.records.holdings import Holdings
 from tasks.operations.cleanup.records.journal import TRASH, Step, read_record, records_among
-from tasks.operations.cleanup.records.marks import forget_marks, list_marks, read_marks
+from tasks.operations.cleanup.records.marks import forget_marks, list_marks, notes_anything, read_marks
 from tasks.operations.in_step.since_last import vanished_layouts
 from tasks.operations.reports.shown_text import printable
 from tasks.ports import Finding
@@ -142,7 +142,7 @@ class _Waiting:
         files, marks = self._tools.source.files, frozenset(read_marks(self._tools.source.files, path))
         if not ((marks or list_marks(files, path)) and is_gone(files, path, self._tools.map_concurrently)):
             return marks
-        if marks and self._may_be_hidden(path):
+        if notes_anything(files, path) and self._may_be_hidden(path):
             return marks
         self._tools.guard()
         forget_marks(files, path)

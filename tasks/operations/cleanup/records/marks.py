@@ -86,14 +86,27 @@ def write_marks(files: FileWriter, repository: str, marks: Mapping[Digest, Mark]
     Raises:
         SourceError: they can't be written, or another cleaner writes them too.
     """
-    path = _path(repository, kind)
-    body = {"schema": _SCHEMA, "blobs": {digest: asdict(mark) for digest, mark in sorted(marks.items())}}
-    raw = json.dumps(body, separators=(",", ":")).encode()
+    path, raw = _path(repository, kind), _raw(marks)
     before = files.read_file(path)
     if before is None and not marks:
         return
     if before is None or before.raw != raw:
         files.write_file(path, raw, None if before is None else before.etag)
+
+
+def _raw(marks: Mapping[Digest, Mark]) -> bytes:
+    body = {"schema": _SCHEMA, "blobs": {digest: asdict(mark) for digest, mark in sorted(marks.items())}}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def notes_anything(files: FileReader, repository: str) -> bool:
+    """Whether anything is noted of a repository, understood or not; of one that was dropped empty files are left.
+
+    Raises:
+        SourceError: it can't be read.
+    """
+    found = [files.read_file(file.path) for file in list_marks(files, repository)]
+    return any(each is not None and each.raw != _raw({}) for each in found)
 
 
 def forget_marks(files: FileWriter, repository: str) -> None:

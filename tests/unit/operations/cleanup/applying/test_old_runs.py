@@ -30,6 +30,8 @@ from tests.support.cleanup_world import (
 )
 from tests.support.memory_files import WritableMemory
 
+MARKS = ".layoutlift/marks"
+
 
 def with_a_tag_that_went() -> World:
     """`run-0` took v1 out of the index, and marked its blobs."""
@@ -37,6 +39,12 @@ def with_a_tag_that_went() -> World:
     world.now += 1
     assert world.apply_plan(world.plan(keep_policy(1)))
     return world
+
+
+def copy_to(folder: Path, world: World) -> None:
+    for path, raw in world.files.contents().items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(raw)
 
 
 def journals(world: World) -> set[str]:
@@ -48,7 +56,7 @@ def test_a_run_that_edited_an_index_is_remembered_until_the_blobs_had_their_time
     world.now += GRACE + HOLD - 1
     forget_old_runs(world.tools())
     assert journals(world) == {"run-0"}
-    for path in [file.path for file in world.files.list_files(".layoutlift/marks")]:
+    for path in [file.path for file in world.files.list_files(MARKS)]:
         world.files.put(path, b"{}")
     forget_old_runs(world.tools())
     assert journals(world) == {"run-0"}
@@ -113,7 +121,7 @@ def test_an_upload_that_a_killed_run_left_in_the_quarantine_is_given_up_with_its
     forget_old_runs(world.tools())
     assert given_up == []
     world.now += GRACE + HOLD
-    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"{}")
+    world.files.put(f"{MARKS}/{LAYOUT}/unreferenced.json", b"{}")
     assert forget_old_runs(world.tools()) == ("run-0",)
     assert given_up == [upload]
 
@@ -126,7 +134,7 @@ def test_what_was_marked_in_a_layout_that_is_gone_keeps_no_run_for_ever() -> Non
     assert forget_old_runs(world.tools()) == ()
     world.files.delete_files(kept)
     assert forget_old_runs(world.tools()) == ("run-0",)
-    assert list(world.files.list_files(".layoutlift/marks")) == []
+    assert list(world.files.list_files(MARKS)) == []
 
 
 @pytest.mark.parametrize("is_removed", [True, False])
@@ -135,17 +143,39 @@ def test_what_lies_below_a_folder_that_may_be_a_mount_that_is_away_is_not_forgot
 ) -> None:
     """As planning keeps its quarantine; by its marks a tag that a cleanup deleted is told from one that got lost."""
     world = with_a_tag_that_went()
-    for path, raw in world.files.contents().items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(raw)
+    copy_to(tmp_path, world)
     shutil.rmtree(tmp_path / LAYOUT)
     if is_removed:
         (tmp_path / LAYOUT).parent.rmdir()
     source = WritableDirectory(tmp_path)
     tools = replace(world.tools(), source=source, timing=Timing(0.0, 0.0))
     assert forget_old_runs(tools) == ("run-0",) * is_removed
-    assert bool(list(source.files.list_files(".layoutlift/marks"))) is not is_removed
+    assert bool(list(source.files.list_files(MARKS))) is not is_removed
     assert bool(list(source.files.list_files(RUNS))) is not is_removed
+
+
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("strays.json", b'{"schema":1,"blobs":{"sha256:of-an-entry-without-a-tag":{}}}'),
+        ("unreferenced.json", b'{"schema":2,"blobs":{}}'),
+        ("unreferenced.json", b"[]"),
+    ],
+)
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_below_a_folder_that_may_be_a_mount_all_notes_stay_even_those_that_are_not_understood(
+    tmp_path: Path, name: str, raw: bytes, *, is_removed: bool
+) -> None:
+    """As a newer version of layoutlift writes them, and of entries that nothing holds."""
+    world = with_a_tag_that_went()
+    world.files.delete_files([file for place in (LAYOUT, MARKS) for file in world.files.list_files(place)])
+    world.files.put(f"{MARKS}/{LAYOUT}/{name}", raw)
+    copy_to(tmp_path, world)
+    if not is_removed:
+        (tmp_path / LAYOUT).parent.mkdir()
+    source = WritableDirectory(tmp_path)
+    forget_old_runs(replace(world.tools(), source=source, timing=Timing(0.0, 0.0)))
+    assert [file.path.rpartition("/")[2] for file in source.files.list_files(MARKS)] == [name] * (not is_removed)
 
 
 def test_of_a_layout_that_is_gone_the_source_is_searched_only_for_what_is_marked(
@@ -158,16 +188,14 @@ def test_of_a_layout_that_is_gone_the_source_is_searched_only_for_what_is_marked
     write_marks(world.files, LAYOUT, {})
     monkeypatch.setattr(WritableMemory, "open_layouts", lambda _: pytest.fail("it is searched"))
     assert forget_old_runs(world.tools()) == ("run-0",)
-    assert list(world.files.list_files(".layoutlift/marks")) == []
+    assert list(world.files.list_files(MARKS)) == []
 
 
 def test_a_layout_of_which_nothing_is_marked_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mount takes its time for what is gone, and the run is remembered for weeks."""
     world = with_a_tag_that_went()
     world.now += GRACE + HOLD
-    world.files.delete_files(
-        [file for place in (LAYOUT, ".layoutlift/marks") for file in world.files.list_files(place)]
-    )
+    world.files.delete_files([file for place in (LAYOUT, MARKS) for file in world.files.list_files(place)])
     monkeypatch.setattr(old_runs, "is_gone", lambda *_: pytest.fail("it is looked for"))
     assert forget_old_runs(world.tools()) == ("run-0",)
 
@@ -201,7 +229,7 @@ def test_a_run_is_remembered_while_any_of_the_manifests_waits_that_it_took_out()
 def test_who_has_lost_the_lease_forgets_nothing(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     world = with_a_tag_that_went()
     world.now += GRACE + HOLD
-    world.files.put(f".layoutlift/marks/{LAYOUT}/unreferenced.json", b"{}")
+    world.files.put(f"{MARKS}/{LAYOUT}/unreferenced.json", b"{}")
     upload = UnfinishedUpload(f"{TRASH}/run-0/{LAYOUT}/blobs/sha256/{'0' * 64}", "id", world.now)
     given_up: list[UnfinishedUpload] = []
     monkeypatch.setattr(world.files, "list_uploads", lambda _: iter([upload]))
