@@ -173,9 +173,9 @@ def endpoint_of(source: str, access: BucketAccess) -> str | None:
     """
     if not is_bucket(source):
         return None
-    from tasks.stores.bucket.s3_client import other_store  # noqa: PLC0415 - directories don't wait for the SDK
+    from tasks.stores.bucket.s3_client import chosen_endpoint  # noqa: PLC0415 - directories don't wait for the SDK
 
-    return access.endpoint or other_store(access)
+    return chosen_endpoint(access)
 
 
 def open_state(where: str | None, source: str, target: str, access: BucketAccess, stop: Stop) -> RunState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tasks.stores.bucket.s3_address import ENDPOINT_VARIABLES, IGNORES_ENDPOINTS
+from tasks.stores.bucket.s3_address import ENDPOINT_VARIABLES
 from tasks.stores.bucket.s3_errors import translated
 from tasks.stores.local_parts.ports import LOOPBACK
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_IGNORES_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 _NO_PROXY = ("NO_PROXY", "no_proxy")
 _SDK_VARIABLES = "AWS_"
 _NO_FILES = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
@@ -24,7 +25,7 @@ _NO_METADATA = {"AWS_EC2_METADATA_DISABLED": "true"}
 
 def with_endpoint(environment: Mapping[str, str], endpoint: str) -> dict[str, str]:
     """The environment with one endpoint, by every name that the SDKs know."""
-    kept = {name: value for name, value in environment.items() if name != IGNORES_ENDPOINTS}
+    kept = {name: value for name, value in environment.items() if name != _IGNORES_ENDPOINTS}
     return kept | dict.fromkeys(ENDPOINT_VARIABLES, endpoint)
 
 

@@ -18,7 +18,7 @@ from tasks.stores.benchmark.program_environment import (
 )
 from tasks.stores.benchmark.venue import Venue
 from tasks.stores.bucket.s3_address import BucketAccess, BucketAddress
-from tasks.stores.bucket.s3_client import has_own_endpoint, in_region_of, make_client, region_of
+from tasks.stores.bucket.s3_client import in_region_of, make_client, named_endpoint, region_of
 from tasks.stores.local_parts.registry import LocalRegistry
 from tasks.stores.local_parts.seaweedfs import SeaweedFS
 
@@ -88,7 +88,7 @@ def bucket_venue(
     credentials = partial(credentials_of, client, location)
     held = {*CREDENTIALS, *for_s3fs(dict.fromkeys(CREDENTIALS, "")), "AWS_PROFILE"} if credentials() else set()
     region = region_of(client)
-    endpoint = client.meta.endpoint_url if has_own_endpoint(client) else access.endpoint  # a profile may name one
+    endpoint = named_endpoint(client, access)
     kept = {name: value for name, value in os.environ.items() if name not in held}
     own = kept | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
     return Venue(

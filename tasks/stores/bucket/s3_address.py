@@ -12,8 +12,6 @@ from tasks.oci.errors import ConfigurationError, OutsideSourceError
 SCHEME = "s3://"
 ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 """Where the SDK looks for another endpoint, the first one first."""
-IGNORES_ENDPOINTS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
-"""With it, the SDK does not look at these."""
 NO_COMPONENT = frozenset({"", ".", ".."})
 """What a key may have between its slashes, but no path."""
 _NO_ENDPOINT = "an endpoint is a URL such as https://s3.example.com"
@@ -46,17 +44,13 @@ class BucketAccess:
 
     @property
     def endpoint(self) -> str | None:
-        """The endpoint that the user chose, by the option or for the SDK; a profile may name another still."""
-        return self.endpoint_url or next(filter(None, map(os.environ.get, _heeded())), None)
+        """The endpoint that the option or a variable names; the SDK may be told to ignore it, or of another still."""
+        return self.endpoint_url or next(filter(None, map(os.environ.get, ENDPOINT_VARIABLES)), None)
 
     @property
     def signed(self) -> BucketAccess:
         """The same with credentials: for whatever writes."""
         return replace(self, anonymous=False)
-
-
-def _heeded() -> tuple[str, ...]:
-    return () if os.environ.get(IGNORES_ENDPOINTS, "").lower() == "true" else ENDPOINT_VARIABLES
 
 
 @dataclass(frozen=True, slots=True)

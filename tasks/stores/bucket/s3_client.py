@@ -199,6 +199,23 @@ def has_own_endpoint(client: S3Client) -> bool:
     return not (urlsplit(client.meta.endpoint_url).hostname or "").endswith(_AMAZON)
 
 
+def named_endpoint(client: S3Client, access: BucketAccess) -> str | None:
+    """The endpoint that a client was told of, wherever that is named; of Amazon's only as its user chose it."""
+    asked = client.meta.endpoint_url
+    return asked if has_own_endpoint(client) or asked == access.endpoint else None
+
+
+def chosen_endpoint(access: BucketAccess) -> str | None:
+    """The same of the client that would be made; no credentials are looked for.
+
+    Only the SDK knows whether its variables count: its configuration may have it ignore them.
+
+    Raises:
+        ConfigurationError: as `make_client` does.
+    """
+    return access.endpoint_url or named_endpoint(make_client(replace(access, anonymous=True)), access)
+
+
 def other_store(access: BucketAccess) -> str | None:
     """The endpoint of a store that is not Amazon's, wherever it is named; no credentials are looked for.
 

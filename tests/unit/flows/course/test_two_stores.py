@@ -8,6 +8,7 @@ import pytest
 from flows.course.cleanup_applying import apply_plan, undo
 from flows.forms.cleanup_parameters import ApplyParameters, UndoParameters
 from tasks.cleanup_plans import CleanupOptions, make_header
+from tasks.endpoints import source_identity
 from tasks.oci.errors import ConfigurationError
 from tasks.operations.cleanup.deciding.policy import Policy
 from tasks.operations.cleanup.planning.limits import LimitCheck
@@ -67,6 +68,31 @@ def test_a_plan_names_no_store_that_the_sdk_is_told_to_ignore(
     monkeypatch.setenv("AWS_ENDPOINT_URL", STORE)
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", ignores)
     assert header_of("s3://bucket").endpoint_url == store
+
+
+@pytest.mark.parametrize(("ignores", "store"), [("true", None), ("false", STORE)])
+@pytest.mark.usefixtures("other_store")
+def test_nor_does_it_where_the_sdk_is_told_so_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ignores: str, store: str | None
+) -> None:
+    """What is known of the bucket at the one store would be believed of that at the other."""
+    (tmp_path / "config").write_text(f"[default]\nignore_configured_endpoint_urls = {ignores}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", STORE)
+    assert header_of("s3://bucket").endpoint_url == store
+    at_store = "" if store is None else f" at {store}"
+    assert source_identity("s3://bucket", BucketAccess()) == f"s3://bucket{at_store}"
+    assert header_of("s3://bucket", BucketAccess(STORE)).endpoint_url == STORE
+
+
+@pytest.mark.parametrize("store", ["https://s3.eu-west-1.amazonaws.com", "https://s3.eu-west-1.amazonaws.com/"])
+@pytest.mark.usefixtures("other_store")
+def test_one_of_amazons_is_named_as_it_was_chosen(monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    """Else a state that is noted under that would be lost."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store)
+    assert header_of("s3://bucket").endpoint_url == store
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert header_of("s3://bucket").endpoint_url is None
 
 
 def refused(other_store: ScriptedRegistry, advice: str) -> str:

@@ -14,6 +14,7 @@ from tasks.stores.benchmark.program_environment import past_proxies
 from tasks.stores.benchmark.venue import Venue
 from tasks.stores.benchmark.venues import bucket_venue
 from tests.support.buckets import moto_bucket
+from tests.support.scripted_s3 import use_worthless_credentials
 
 if TYPE_CHECKING:
     from tasks.stores.benchmark.counting_proxy import CountingProxy
@@ -87,6 +88,17 @@ def test_mounts_ask_the_endpoint_that_a_profile_names(monkeypatch: pytest.Monkey
         monkeypatch.delenv(name, raising=False)
     found = bucket_venue("run", "s3://bucket", endpoint_url=None, registry=None, plain_http=False, is_read=True)
     assert found.endpoint == "http://127.0.0.1:9"
+
+
+def test_none_is_named_where_the_sdk_ignores_what_a_variable_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    use_worthless_credentials(monkeypatch)
+    (tmp_path / "config").write_text("[default]\nignore_configured_endpoint_urls = true\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    found = bucket_venue("run", "s3://bucket", **AMAZON, is_read=False)
+    assert found.endpoint is None
 
 
 def test_no_proxy_is_on_the_way_to_this_machine() -> None:
