@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.oci.codes import Problem, Remark
 from tasks.oci.errors import InterruptedRunError, LayoutliftError, TooManyVanishedError
-from tasks.operations.in_step.lost_at_target import forget_if_not_ours
+from tasks.operations.in_step.lost_at_target import no_more_ours
 from tasks.operations.in_step.vanished import VanishedRemoval
 from tasks.operations.in_step.vanished_search import Vanished
 from tasks.operations.reports.counts import counted
@@ -152,13 +152,12 @@ class VanishedCourse:
         Raises:
             StateError: the ledger can't be written.
         """
-        self._settle(complete=complete)
-        may_ask = complete
+        may_go_on = self._settle(complete=complete) and complete
         for each in sorted(filter(self._is_noted, self._seen.lost)):
-            may_ask = may_ask and self._may_ask()
-            finding = forget_if_not_ours(self._target, self._ledger, each) if may_ask else None
-            self._log.note(finding or self._lost(each))
-            may_ask = may_ask and (finding is None or finding.code not in RUN_WIDE)
+            if may_go_on and self._may_ask():
+                may_go_on = self._ask(each)
+            else:
+                self._log.note(self._lost(each))
 
     def _is_noted(self, lost: VanishedTag) -> bool:
         """Whether it is still as an earlier run brought it: this one may have found it again, with other content."""
@@ -168,25 +167,38 @@ class VanishedCourse:
     def _may_ask(self) -> bool:
         return self._log.reason_to_skip() is None and not self._is_held()
 
-    def _lost(self, tag: VanishedTag) -> Finding:
+    def _ask(self, lost: VanishedTag) -> bool:
+        """Forget it where the target has nothing of ours, and say what is so; whether it may be asked for others."""
+        try:
+            last_word = no_more_ours(self._target, lost)
+        except LayoutliftError as error:
+            self._log.note(self._lost(lost, f"; whether the target has it still can't be told: {error}"))
+            return error.code not in RUN_WIDE
+        if last_word is not None:
+            self._ledger.forget_tag(lost.repository, lost.tag)
+        self._log.note(last_word or self._lost(lost))
+        return True
+
+    def _lost(self, tag: VanishedTag, but: str = "") -> Finding:
         why = _UNREAD if tag.path in self._seen.unread else _LOST
-        message = f"{self._target.host}/{tag} stays: {why.format(digest=tag.digest)}"
+        message = f"{self._target.host}/{tag} stays: {why.format(digest=tag.digest)}{but}"
         return Finding(tag.path, Problem.LOST_AT_SOURCE, message)
 
-    def _settle(self, *, complete: bool) -> None:
+    def _settle(self, *, complete: bool) -> bool:
+        """Whether nothing has ended the run by then."""
         if not self._found.tags:
             if complete:
                 self._forget(self._found)
-            return
-        left, may_go_on, idle = sorted(self._found.tags), complete, 0
-        while left and may_go_on and idle < _IDLE_LOOKS:
+            return True
+        left, may_go_on, idle = sorted(self._found.tags), True, 0
+        while complete and left and may_go_on and idle < _IDLE_LOOKS:
             try:
                 look = self._look()
             except InterruptedRunError:
                 break
             except LayoutliftError as error:
                 self._log.note(Finding(".", error.code, f"{_not_deleted(left)}: {error}"))
-                return
+                return error.code not in RUN_WIDE
             self._note_doubts(look.found)
             if look.found.doubts:
                 break
@@ -197,6 +209,7 @@ class VanishedCourse:
                 self._forget(look.found)
         if left:
             self._log.note(Finding(".", Remark.NOT_DELETED, f"{_not_deleted(left)}, because {_why_not(idle)}"))
+        return may_go_on
 
     def _look(self) -> _Look:
         began = uptime()

@@ -11,7 +11,13 @@ import pytest
 from tasks.ledger.ledger import Ledger
 from tasks.oci.descriptor import Descriptor
 from tasks.oci.digest import Digest
-from tasks.oci.errors import SourceReadError, TargetUnavailableError, TooManyVanishedError
+from tasks.oci.errors import (
+    LayoutliftError,
+    RegistryError,
+    SourceReadError,
+    TargetUnavailableError,
+    TooManyVanishedError,
+)
 from tasks.oci.media_types import IMAGE_INDEX
 from tasks.oci.reference import referrers_tag
 from tasks.operations.choosing.selection import Selection
@@ -545,15 +551,38 @@ def test_what_the_source_lost_is_only_asked_for_at_the_target_by_a_run_that_went
     assert set(world.ledger.tags_of("app")) == {"v1"}
 
 
-def test_one_of_which_the_target_does_not_say_whether_it_has_it_is_told_of_and_not_forgotten(world: World) -> None:
-    class Silent(MemoryTarget):
-        def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
-            raise TargetUnavailableError("no answer")
+class Silent(MemoryTarget):
+    """Refuses to say what has a tag."""
 
+    def __init__(self, error: LayoutliftError) -> None:
+        super().__init__()
+        self.error, self.asked = error, list[str]()
+
+    def resolve_manifest(self, repository: str, reference: str) -> Digest | None:
+        self.asked.append(reference)
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"), [(TargetUnavailableError("no answer"), ["v1"]), (RegistryError("403"), ["v1", "v2"])]
+)
+def test_one_of_which_the_target_does_not_say_whether_it_has_it_is_still_lost_and_is_not_forgotten(
+    world: World, error: LayoutliftError, asked: list[str]
+) -> None:
     lost(world, "v1", "v2")
-    world.target = Silent()
-    assert world.deleted() == [("app", "target_unavailable"), ("app", "lost_at_source")]
+    world.target = target = Silent(error)
+    assert world.deleted() == [("app", "lost_at_source")] * 2
+    told = [finding.message for finding in world.log.findings if finding.message.endswith(str(error))]
+    assert len(told) == len(asked)
+    assert target.asked == asked
     assert set(world.ledger.tags_of("app")) == {"v1", "v2"}
+
+
+def test_a_target_that_went_away_while_tags_were_deleted_is_not_asked_for_lost_ones(world: World) -> None:
+    lost_beside(world)
+    world.target = target = Silent(TargetUnavailableError("no answer"))
+    assert world.deleted() == [("app", "target_unavailable"), ("app", "lost_at_source")]
+    assert target.asked == ["goes"]
 
 
 def test_a_run_that_is_held_does_not_wait_to_ask_for_a_lost_tag_which_changes_nothing(world: World) -> None:
