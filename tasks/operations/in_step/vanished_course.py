@@ -144,7 +144,8 @@ class VanishedCourse:
         """Delete what was planned and is still not at the source, if everything else went well.
 
         Last of all it is said what the source has lost: that keeps nothing else from being deleted. Of that the
-        target is asked whether it has it still, unless the run is held: the next one may ask as well.
+        target is asked whether it has it still, whatever else went wrong, unless the run was ended or is held: the
+        next one may ask as well.
 
         The source is looked at again after each time that the run was held, and when the last look is old: others
         may have brought a tag back.
@@ -152,7 +153,7 @@ class VanishedCourse:
         Raises:
             StateError: the ledger can't be written.
         """
-        may_go_on = self._settle(complete=complete) and complete
+        may_go_on = self._settle(complete=complete)
         for each in sorted(filter(self._is_noted, self._seen.lost)):
             if may_go_on and self._may_ask():
                 may_go_on = self._ask(each)

@@ -537,18 +537,20 @@ def test_one_that_this_run_brought_again_with_other_content_is_not_lost(world: W
     assert world.ledger.tags_of("app") == {"v1": Digest.of(MANIFEST.raw)}
 
 
-@pytest.mark.parametrize("only_plan", [True, False])
-def test_what_the_source_lost_is_only_asked_for_at_the_target_by_a_run_that_went_well(
-    world: World, *, only_plan: bool
-) -> None:
+def test_what_the_source_lost_is_not_asked_for_by_a_plan(world: World) -> None:
     lost(world)
     world.target.delete_manifest("app", "v1")
-    course = world.course()
-    course.begin({"app": "app"}, only_plan=only_plan)
-    if not only_plan:
-        course.settle(complete=False)
+    world.course().begin({"app": "app"}, only_plan=True)
     assert world.found == [("app", "lost_at_source")]
     assert set(world.ledger.tags_of("app")) == {"v1"}
+
+
+def test_a_run_with_other_problems_does_not_go_on_to_say_that_a_tag_stays_that_is_gone(world: World) -> None:
+    """To ask changes nothing at the target, and it may be long until a run has no problem."""
+    lost_beside(world)
+    world.target.delete_manifest("app", "v1")
+    assert world.deleted(complete=False) == [(".", "not_deleted"), ("app", "tag_deleted")]
+    assert set(world.ledger.tags_of("app")) == {"goes"}
 
 
 class Silent(MemoryTarget):
