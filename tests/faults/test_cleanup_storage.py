@@ -6,6 +6,7 @@ A process that dies there is tried elsewhere; this one lives on, and goes on wit
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -52,10 +53,10 @@ class Store:
     def open_layouts(self) -> Any:
         return _Failing(self, MemorySource(self.world.files.contents()))
 
-    def call(self, asked: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    def call(self, asked: Callable[[], Any]) -> Any:
         if self.when == "before":
             self.count()
-        answer = asked(*arguments)
+        answer = asked()
         if self.when == "after":
             self.count()
         return answer
@@ -76,7 +77,7 @@ class _Failing:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.asked, name)
-        return (lambda *arguments: self.store.call(found, arguments)) if name in CALLS else found
+        return (lambda *given, **named: self.store.call(partial(found, *given, **named))) if name in CALLS else found
 
 
 @dataclass
