@@ -91,6 +91,7 @@ def test_what_is_brought_back_under_a_name_that_was_made_up_alone_has_lost_its_t
 def test_where_the_source_is_not_written_to_a_lost_tag_is_deleted_at_the_target_or_left_out(
     layoutlift: Layoutlift, docker_registry: Registry, oras_cli: Cli, source: Path, prefix: str
 ) -> None:
+    """By `oras`, which deletes a manifest with all its tags: that of `v2` has no other one."""
     target, there = f"{docker_registry.host}/{prefix}", RepositoryView(docker_registry, f"{prefix}/app")
     layoutlift.migrate(source, target)
     lose(source, "v2", "v4")

@@ -117,9 +117,10 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "lost_at_source": "Before a cleanup marks its image, have layoutlift recover --apply name it again at the "
         "source; where that makes a name up, give it its own tag before the next run, which would else delete it at "
         "the target (docs/keeping-in-step.md, Taken away or lost). If it was taken away on purpose, let layoutlift "
-        "cleanup apply mark what it left, and run again; or, where the source is not to be written to, delete the "
-        "tag at the target yourself, or leave it out with --exclude. Where the message says that an index can't be "
-        "read, mend that first (layoutlift check names it).",
+        "cleanup apply mark what it left, and run again; or, where the source is not to be written to, leave it "
+        "out with --exclude, or delete that tag alone at the target, in the registry's own interface (oras and "
+        "skopeo delete the manifest with all its tags). Where the message says that an index can't be read, mend "
+        "that first (layoutlift check names it).",
         "unusable_key": "Copy the layout to keys without empty components or dots alone, and run again.",
         "source_read": "Run again; if it stays, look at the mount's log and at the bucket's own.",
         "source_unavailable": "Mount the bucket again, see to its endpoint or credentials, or correct the path; then "

@@ -39,6 +39,13 @@ def test_whoever_brings_a_lost_tag_back_is_told_of_all_that_it_takes():
         assert named in advice
 
 
+def test_whoever_takes_a_lost_tag_off_the_target_is_told_to_take_no_other_with_it():
+    """Most tools resolve a tag, and delete the manifest with all its tags."""
+    advice = ADVICE["lost_at_source"]
+    assert "delete that tag alone" in advice
+    assert advice.index("--exclude") < advice.index("delete that tag alone")
+
+
 def test_nobody_is_advised_to_have_oras_write_to_a_layout_that_it_would_take_names_from():
     """Of several entries with one name oras writes back that of the last alone."""
     tagging = {code for code, advice in ADVICE.items() if "oras tag" in advice}
