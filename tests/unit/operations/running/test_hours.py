@@ -87,7 +87,9 @@ def test_the_reason_to_hold_names_when_it_goes_on() -> None:
 def test_whoever_waits_goes_on_with_the_hold_or_with_the_run() -> None:
     hold, stop = Hold(), Stop()
     hold.wait(stop)
+    assert not hold.is_on()
     hold.change("paused")
+    assert hold.is_on()
     stop.set()
     hold.wait(stop)
     assert hold.reason == "paused"
